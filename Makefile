@@ -1,0 +1,60 @@
+# The two commands of the README, and what takes long. CMake does the building.
+BUILD ?= build
+JOBS ?= $(shell nproc)
+DEMO := $(BUILD)/demo
+
+.PHONY: demo test program configure setup soak mutation sanitize test-wheel format format-check install clean
+
+demo: program
+	@rm -rf $(DEMO)/fashion-mnist.discreet $(DEMO)/fashion-mnist.owner.html $(DEMO)/fashion-mnist.discreet.run
+	@mkdir -p $(DEMO)
+	$(BUILD)/discreet train fashion-mnist --epsilon 3 --out $(DEMO)/fashion-mnist.discreet
+
+test: configure
+	cmake --build $(BUILD) --parallel $(JOBS)
+	ctest --test-dir $(BUILD) --output-on-failure --parallel $(JOBS)
+
+program: configure
+	cmake --build $(BUILD) --parallel $(JOBS) --target program
+
+configure: setup
+	@[ -e $(BUILD)/build.ninja ] || cmake -G Ninja -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=RelWithDebInfo
+
+setup:
+	@tools/setup
+
+# 1,000 kills instead of 50, and the statistical tests on more draws: about an hour.
+soak: test
+	DISCREET_SOAK=1 ctest --test-dir $(BUILD) --output-on-failure
+
+# Plants each bug of tests/mutants/ in the sources and expects the ordinary tests to notice.
+mutation: setup
+	tools/mutation $(MUTANTS)
+
+# Address and undefined-behaviour sanitizers over the rooms' tests.
+sanitize: setup
+	cmake -G Ninja -S . -B $(BUILD)-sanitize -DDISCREET_SANITIZE=ON
+	cmake --build $(BUILD)-sanitize --parallel $(JOBS)
+	DISCREET_SANITIZED=1 ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0 \
+	  ctest --test-dir $(BUILD)-sanitize --output-on-failure --label-exclude long
+
+# The same sources against the newest PyTorch that is tested, from PyPI (4.8 GB).
+test-wheel: setup
+	[ -e $(BUILD)-wheel/venv/bin/python ] || python3 -m venv $(BUILD)-wheel/venv
+	$(BUILD)-wheel/venv/bin/pip install --quiet torch==2.11.0 numpy
+	cmake -G Ninja -S . -B $(BUILD)-wheel \
+	  -DLIBTORCH="$$($(BUILD)-wheel/venv/bin/python -c 'import os, torch; print(os.path.dirname(torch.__file__))')"
+	cmake --build $(BUILD)-wheel --parallel $(JOBS)
+	ctest --test-dir $(BUILD)-wheel --output-on-failure --parallel $(JOBS)
+
+format:
+	git ls-files '*.h' '*.cc' | xargs clang-format -i
+
+format-check:
+	git ls-files '*.h' '*.cc' | xargs clang-format --dry-run --Werror
+
+install: program
+	cmake --install $(BUILD)
+
+clean:
+	rm -rf $(BUILD) $(BUILD)-sanitize $(BUILD)-wheel

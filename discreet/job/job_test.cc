@@ -1,0 +1,103 @@
+#include "discreet/job/job.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "discreet/base/error.h"
+#include "discreet/job/settings.h"
+
+namespace discreet {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string message_of(const std::vector<std::string>& arguments) {
+  try {
+    parse_train_job(arguments);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+class JobFile : public ::testing::Test {
+ protected:
+  std::string write(const std::string& text) {
+    const auto path =
+        std::filesystem::temp_directory_path() / ("discreet_job_test_" + std::to_string(getpid()) + ".toml");
+    std::ofstream(path) << text;
+    return path.string();
+  }
+};
+
+TEST(Job, DefaultsAreTheDocumentedOnes) {
+  const TrainJob job = parse_train_job({"people.csv"});
+  EXPECT_EQ(job.epsilon, 3);
+  EXPECT_EQ(job.delta, 1e-5);
+  EXPECT_EQ(job.relation, Relation::kAddOrRemoveOne);
+  EXPECT_EQ(job.name, "people");
+  EXPECT_EQ(job.out, "people.discreet");
+  EXPECT_FALSE(job.sample_size || job.batch_size || job.epochs || job.target || job.seed_for_tests);
+}
+
+TEST(Job, EpsilonOutsideItsRangeIsRefusedByName) {
+  for (const char* bad : {"0", "-1", "nan", "1e9", "inf", "three", "", "3x"}) {
+    EXPECT_THAT(message_of({"d.csv", "--epsilon", bad}), HasSubstr("--epsilon: allowed is 0.01 to 100"))
+        << bad;
+  }
+}
+
+TEST(Job, UnknownSettingsGetTheNearestName) {
+  EXPECT_THAT(message_of({"d.csv", "--epsilom", "3"}), HasSubstr("the nearest is '--epsilon'"));
+  EXPECT_THAT(message_of({"d.csv", "--epochs"}), HasSubstr("--epochs needs a value"));
+  EXPECT_THAT(message_of({"d.csv", "--epochs", "1", "--epochs=2"}), HasSubstr("given twice"));
+  EXPECT_THAT(message_of({}), HasSubstr("DATA is missing"));
+  EXPECT_THAT(message_of({"a.csv", "b.csv"}), HasSubstr("one DATA is allowed"));
+}
+
+TEST_F(JobFile, FlagsOverrideTheFile) {
+  const std::string path =
+      write("data = 'x.csv'\nepsilon = 1\nbatch_size = 64\ntarget = 'y'\nheader = true\n[schema]\na = 1\n");
+  const TrainJob job = parse_train_job({path, "--epsilon", "2"});
+  EXPECT_EQ(job.epsilon, 2);
+  EXPECT_EQ(job.batch_size, 64);
+  EXPECT_EQ(job.target, "y");
+  EXPECT_EQ(job.header, true);
+  EXPECT_EQ(job.schema.at("a"), 1);
+  EXPECT_EQ(job.data, "x.csv");
+}
+
+TEST_F(JobFile, UnknownKeysAndWrongTypesAreNamed) {
+  EXPECT_THAT(message_of({write("data = 'x.csv'\nepsylon = 1\n")}), HasSubstr("the nearest is 'epsilon'"));
+  EXPECT_THAT(message_of({write("data = 'x.csv'\nepsilon = 'a'\n")}), HasSubstr("epsilon: allowed is"));
+  EXPECT_THAT(message_of({write("data = \n")}), HasSubstr("line 1"));
+  EXPECT_THAT(message_of({write("epsilon = 1\n")}), HasSubstr("data: the setting is missing"));
+}
+
+TEST(Job, SurvivesTheRoundTripThatResumeNeeds) {
+  TrainJob job = parse_train_job({"people.csv", "--target", "income", "--unit", "id", "--epsilon", "1.5",
+                                  "--relation", "replace-one", "--separator", ";", "--header", "no",
+                                  "--seed-for-tests", "7", "--batch-size", "12", "--out", "a/b.discreet"});
+  const TrainJob again = TrainJob::from_json(Json::parse(job.to_json().dump()));
+  EXPECT_EQ(again.to_json(), job.to_json());
+  EXPECT_EQ(again.separator, ';');
+  EXPECT_EQ(again.header, false);
+  EXPECT_EQ(again.seed_for_tests, 7u);
+}
+
+TEST(Job, ResumeKeepsItsSettings) {
+  EXPECT_THAT(message_of({"--resume", "a.discreet", "--epsilon", "4"}),
+              HasSubstr("--epsilon cannot be changed on --resume"));
+  EXPECT_EQ(parse_train_job({"--resume", "a.discreet"}).resume, "a.discreet");
+}
+
+TEST(Job, HelpNamesEverySetting) {
+  for (const Setting& setting : train_settings())
+    EXPECT_THAT(train_help(), HasSubstr("--" + std::string(setting.name)));
+}
+
+}  // namespace
+}  // namespace discreet
