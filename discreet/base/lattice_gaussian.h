@@ -15,6 +15,7 @@
 // What is assumed: the keystream is random (random.h); timing is not hidden.
 #pragma once
 
+#include <cstdint>
 #include <span>
 
 #include "discreet/base/random.h"
@@ -26,8 +27,26 @@ namespace discreet {
 double lattice_step(double stddev);
 
 // Replaces each value by (value + N(0, stddev^2)) rounded to a multiple of lattice_step(stddev); the noises
-// are independent. Every value must be finite and at most 2^52 steps (2^42 stddev) in size, else
-// kInvalidArgument and no value is changed: a bigger sum would not be resolved by the lattice in a double.
+// are independent. A sum so big that doubles there are coarser than the lattice (2^53 steps) is then rounded
+// to the nearest double, which is a multiple too, and again only post-processing. Every value must be finite,
+// else kInvalidArgument and no value is changed.
 void add_lattice_gaussian(RandomStream& random, double stddev, std::span<double> values);
 
+namespace internal {
+
+// Distance, in steps, from a rounding boundary below which the fast result is not trusted. The error of the
+// fast evaluation is below 2^-22 steps: see the budget in lattice_gaussian.cc and the test that measures it.
+constexpr double kFastError = 0x1p-18;
+
+// For tests: as add_lattice_gaussian, but every value takes the __float128 path. Same result, bit for bit.
+void add_lattice_gaussian_slowly(RandomStream& random, double stddev, std::span<double> values);
+
+// For tests: the noise in steps, before rounding, of the two values whose uniforms begin with these words, at
+// a standard deviation of `scale` steps. fast_pair returns false where it does not trust itself (the tails);
+// slow_pair takes the further bits from `more` and gives each value as high + low.
+bool fast_pair(uint64_t radius_word, uint64_t angle_word, double scale, double noise[2]);
+void slow_pair(uint64_t radius_word, uint64_t angle_word, RandomStream& more, double scale, double high[2],
+               double low[2]);
+
+}  // namespace internal
 }  // namespace discreet

@@ -1,15 +1,17 @@
 // The source of all randomness: a ChaCha20 keystream (libsodium) under a key drawn from the kernel.
 //
 // Threat model: an observer who sees any number of released values learns nothing about other outputs
-// (ChaCha20 as a pseudo-random function). A child process never repeats its parent's stream: after fork
-// every stream that came from the kernel draws a fresh key in the child. Keys and blocks are wiped when
-// used up, so a later look at the memory does not reveal earlier outputs of a buffer.
+// (ChaCha20 as a pseudo-random function). A child process never repeats its parent's stream: after fork(2)
+// every stream that came from the kernel draws a fresh key in the child. Whoever reads the memory later
+// learns nothing about blocks before the present one; memory is wiped when a stream ends.
 // A stream belongs to one thread at a time.
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <span>
 
@@ -29,8 +31,12 @@ class RandomStream {
 
   // 64 uniform bits.
   uint64_t next() {
-    if (position_ + sizeof(uint64_t) > kBlockBytes || generation_ != fork_generation()) refill();
-    return take();
+    if (position_ + sizeof(uint64_t) > kBlockBytes || generation_ != forks_.load(std::memory_order_relaxed))
+      refill();
+    uint64_t word;
+    std::memcpy(&word, block_ + position_, sizeof word);
+    position_ += sizeof word;
+    return word;
   }
 
   // Uniform bytes.
@@ -49,9 +55,9 @@ class RandomStream {
 
  private:
   RandomStream(const std::array<std::byte, kKeyBytes>& key, bool is_private);
-  static uint64_t fork_generation();
   void refill();
-  uint64_t take();
+
+  static std::atomic<uint64_t> forks_;  // one more in each child process
 
   struct State;  // key and block, in memory that is wiped when freed
   std::unique_ptr<State> state_;
