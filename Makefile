@@ -11,6 +11,7 @@ demo: program
 	$(BUILD)/discreet train fashion-mnist --epsilon 3 --out $(DEMO)/fashion-mnist.discreet
 
 test: configure
+	@tools/peers $(BUILD)
 	cmake --build $(BUILD) --parallel $(JOBS)
 	ctest --test-dir $(BUILD) --output-on-failure --parallel $(JOBS)
 
@@ -33,6 +34,7 @@ mutation: setup
 
 # Address and undefined-behaviour sanitizers over the rooms' tests.
 sanitize: setup
+	@tools/peers $(BUILD)-sanitize
 	cmake -G Ninja -S . -B $(BUILD)-sanitize -DDISCREET_SANITIZE=ON
 	cmake --build $(BUILD)-sanitize --parallel $(JOBS)
 	DISCREET_SANITIZED=1 ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0 \
@@ -44,6 +46,7 @@ test-wheel: setup
 	$(BUILD)-wheel/venv/bin/pip install --quiet torch==2.11.0 numpy
 	cmake -G Ninja -S . -B $(BUILD)-wheel \
 	  -DLIBTORCH="$$($(BUILD)-wheel/venv/bin/python -c 'import os, torch; print(os.path.dirname(torch.__file__))')"
+	@tools/peers $(BUILD)-wheel
 	cmake --build $(BUILD)-wheel --parallel $(JOBS)
 	ctest --test-dir $(BUILD)-wheel --output-on-failure --parallel $(JOBS)
 
@@ -53,7 +56,8 @@ format:
 format-check:
 	git ls-files '*.h' '*.cc' | xargs clang-format --dry-run --Werror
 
-install: program
+install: configure
+	cmake --build $(BUILD) --parallel $(JOBS)
 	cmake --install $(BUILD)
 
 clean:

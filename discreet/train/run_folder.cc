@@ -1,0 +1,131 @@
+#include "discreet/train/run_folder.h"
+
+#include <sys/stat.h>
+
+#include <array>
+#include <cerrno>
+
+#include "discreet/base/error.h"
+#include "discreet/base/file.h"
+#include "discreet/base/random.h"
+
+namespace discreet {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string random_key() {
+  RandomStream stream = RandomStream::from_kernel();
+  std::string hex;
+  for (int word = 0; word < 4; ++word) {
+    uint64_t bits = stream.next();
+    for (int digit = 0; digit < 16; ++digit, bits >>= 4) hex += "0123456789abcdef"[bits & 15];
+  }
+  return hex;
+}
+
+Json parse(const fs::path& path) {
+  try {
+    return Json::parse(read_file(path));
+  } catch (const nlohmann::json::exception&) {
+    throw Error(ErrorKind::kDataLoss, path.string() + ": is damaged; the run cannot be resumed");
+  }
+}
+
+std::optional<std::string> read_if_there(const fs::path& path) {
+  if (!fs::exists(path)) return std::nullopt;
+  return read_file(path);
+}
+
+}  // namespace
+
+fs::path run_folder_of(const fs::path& package) {
+  return package.string() + ".run";
+}
+
+RunFolder RunFolder::create(const TrainJob& job) {
+  const fs::path path = run_folder_of(job.out);
+  if (fs::exists(job.out)) {
+    throw Error(ErrorKind::kAlreadyExists,
+                job.out.string() + ": exists already; --out names another package, or move this one away");
+  }
+  if (fs::exists(path)) {
+    throw Error(ErrorKind::kAlreadyExists,
+                path.string() + ": an unfinished run is there; go on with `discreet train --resume " +
+                    job.out.string() + "`, or move it away (what it was charged stays charged)");
+  }
+  if (mkdir(path.c_str(), 0700) != 0) throw file_error(errno, "create", path);
+  TrainJob absolute = job;  // a run may be resumed from another folder
+  absolute.out = fs::absolute(job.out);
+  if (fs::exists(job.data)) absolute.data = fs::absolute(job.data).string();
+  if (fs::exists(job.model)) absolute.model = fs::absolute(job.model).string();
+  RunFolder folder(fs::absolute(path), absolute);
+  folder.split_key_ = random_key();
+  try {
+    folder.store_run();
+  } catch (const Error&) {
+    std::error_code ignored;
+    fs::remove_all(path, ignored);
+    throw;
+  }
+  return folder;
+}
+
+RunFolder RunFolder::open(const fs::path& package) {
+  const fs::path path = run_folder_of(package);
+  if (!fs::exists(path / "run.json")) {
+    if (fs::exists(package)) {
+      throw Error(ErrorKind::kAlreadyExists, package.string() + ": is finished; there is nothing to resume");
+    }
+    throw Error(ErrorKind::kNotFound, path.string() + ": there is no unfinished run of this package");
+  }
+  const Json run = parse(path / "run.json");
+  try {
+    RunFolder folder(fs::absolute(path), TrainJob::from_json(run.at("job")));
+    folder.split_key_ = run.at("split_key").get<std::string>();
+    folder.run_id_ = run.at("run_id").get<std::string>();
+    folder.job_.out = fs::absolute(package);
+    return folder;
+  } catch (const nlohmann::json::exception&) {
+    throw Error(ErrorKind::kDataLoss,
+                (path / "run.json").string() + ": is damaged; the run cannot be resumed");
+  }
+}
+
+void RunFolder::store_run() const {
+  const Json run = {{"format", "discreet-run"},
+                    {"version", 1},
+                    {"job", job_.to_json()},
+                    {"split_key", split_key_},
+                    {"run_id", run_id_}};
+  write_file(path_ / "run.json", run.dump(2) + "\n", 0600);
+}
+
+void RunFolder::set_run_id(const std::string& run_id) {
+  run_id_ = run_id;
+  store_run();
+}
+
+std::optional<Json> RunFolder::facts() const {
+  if (!fs::exists(path_ / "facts.json")) return std::nullopt;
+  return parse(path_ / "facts.json");
+}
+
+void RunFolder::store_facts(const Json& facts) {
+  write_file(path_ / "facts.json", facts.dump(2) + "\n", 0600);
+}
+
+std::optional<std::string> RunFolder::checkpoint() const {
+  return read_if_there(path_ / "checkpoint.pt");
+}
+
+void RunFolder::store_checkpoint(const std::string& bytes) {
+  write_file(path_ / "checkpoint.pt", bytes, 0600);
+}
+
+void RunFolder::remove() {
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
+}
+
+}  // namespace discreet

@@ -1,0 +1,59 @@
+// The folder of an unfinished run, PACKAGE.run beside the package to be: what --resume needs, and nothing
+// else.
+//
+//   run.json        the job, the ledger's run id, the secret key of the hold-out split
+//   facts.json      the private statistics, stored before they are used
+//   checkpoint.pt   weights, optimizer, averages and counters after some step
+//
+// It is the owner's: mode 0700, files 0600. It is removed once the package is written and the ledger settled.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "discreet/base/json.h"
+#include "discreet/job/job.h"
+
+namespace discreet {
+
+class RunFolder {
+ public:
+  // A new run. Refuses an existing package or an unfinished run of that name (kAlreadyExists), a folder that
+  // cannot be written (kPermissionDenied) and a full disk (kUnavailable), all before anything is charged.
+  static RunFolder create(const TrainJob& job);
+
+  // An unfinished run. kNotFound says what is there instead (nothing, or the finished package).
+  static RunFolder open(const std::filesystem::path& package);
+
+  const TrainJob& job() const { return job_; }
+  const std::filesystem::path& path() const { return path_; }
+
+  // 32 secret bytes, as hex, that decide who is held out: the same on every resume.
+  const std::string& split_key() const { return split_key_; }
+
+  // The ledger's name for this run; empty until the budget is reserved.
+  const std::string& run_id() const { return run_id_; }
+  void set_run_id(const std::string& run_id);
+
+  std::optional<Json> facts() const;
+  void store_facts(const Json& facts);
+
+  std::optional<std::string> checkpoint() const;
+  void store_checkpoint(const std::string& bytes);
+
+  void remove();
+
+ private:
+  RunFolder(std::filesystem::path path, TrainJob job) : path_(std::move(path)), job_(std::move(job)) {}
+  void store_run() const;
+
+  std::filesystem::path path_;
+  TrainJob job_;
+  std::string split_key_, run_id_;
+};
+
+// Where an unfinished run of this package lives.
+std::filesystem::path run_folder_of(const std::filesystem::path& package);
+
+}  // namespace discreet

@@ -1,0 +1,105 @@
+"""Runs the program as a person would: a folder of data, a command, what it printed and left behind."""
+import dataclasses
+import gzip
+import json
+import os
+import pathlib
+import random
+import struct
+import subprocess
+
+import pytest
+
+PROGRAM = os.environ.get("DISCREET_BINARY", str(pathlib.Path(__file__).parents[2] / "build" / "discreet"))
+SHARED_DATA = pathlib.Path("/usr/share/datasets/fashion-mnist")
+
+
+@dataclasses.dataclass
+class Result:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+
+class Workplace:
+    """A folder with its own user-data folder (keys, ledger), so that tests cannot see each other."""
+
+    def __init__(self, path):
+        self.path = path
+        self.environment = {**os.environ, "DISCREET_HOME": str(path / "home"), "OMP_NUM_THREADS": "1"}
+        self.environment.pop("XDG_DATA_HOME", None)
+
+    def command(self, *arguments):
+        return [PROGRAM, *map(str, arguments)]
+
+    def run(self, *arguments, code=0, timeout=300):
+        done = subprocess.run(self.command(*arguments), cwd=self.path, env=self.environment, timeout=timeout,
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        result = Result(done.returncode, done.stdout, done.stderr)
+        if code is not None:
+            assert result.code == code, f"exit {result.code}, wanted {code}\n{result.out}\n{result.err}"
+        return result
+
+    def start(self, *arguments, **options):
+        return subprocess.Popen(self.command(*arguments), cwd=self.path, env=self.environment,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+    def write(self, name, text):
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+
+@pytest.fixture
+def place(tmp_path):
+    return Workplace(tmp_path)
+
+
+def people(rows=1500, seed=1):
+    """A made-up table whose answer depends on two of its columns; every record carries a long odd text."""
+    source = random.Random(seed)
+    lines = ["age,city,letter,salary,happy"]
+    for row in range(rows):
+        age, salary = source.randint(18, 90), round(source.lognormvariate(10, 0.6), 2)
+        city = source.choice(["Aachen", "Berlin", "Celle", "Dresden"])
+        happy = "yes" if (age > 50) != (source.random() < 0.1) else "no"
+        lines.append(f"{age},{city},secret-letter-{seed}-{row:06d}-{source.getrandbits(40):010x},{salary},{happy}")
+    return "\n".join(lines) + "\n"
+
+
+def idx_images(count=400, size=12, seed=1):
+    """(images, labels) as IDX bytes: class 0 is bright on the left, class 1 on the right."""
+    source = random.Random(seed)
+    pixels, labels = bytearray(), bytearray()
+    for _ in range(count):
+        label = source.randrange(2)
+        labels.append(label)
+        for _ in range(size):
+            for x in range(size):
+                bright = (x < size // 2) == (label == 0)
+                pixels.append(source.randint(120, 255) if bright else source.randint(0, 110))
+    images = struct.pack(">IIII", 0x803, count, size, size) + bytes(pixels)
+    return images, struct.pack(">II", 0x801, count) + bytes(labels)
+
+
+@pytest.fixture
+def table(place):
+    place.write("people.csv", people())
+    return place
+
+
+@pytest.fixture
+def images(place):
+    pixels, labels = idx_images()
+    place.write("shapes/train-images-idx3-ubyte.gz", gzip.compress(pixels))
+    place.write("shapes/train-labels-idx1-ubyte.gz", gzip.compress(labels))
+    return place
+
+
+# Few, quick steps: what these tests look at is not accuracy.
+QUICK = ["--target", "happy", "--batch-size", "200", "--epochs", "3"]

@@ -1,0 +1,184 @@
+"""From data to a package: what is written, what it says, and what must not be in it."""
+import json
+import os
+import pathlib
+import re
+import stat
+import subprocess
+
+import pytest
+
+from conftest import QUICK, people
+
+PACKAGE_FILES = {"model.json", "weights.safetensors", "privacy.json", "card.json", "report.html", "manifest.json"}
+
+
+def train(place, *more, data="people.csv", out="people.discreet"):
+    return place.run("train", data, *more, "--out", out)
+
+
+def test_a_table_becomes_a_verified_package(table):
+    result = train(table, *QUICK)
+    package = table.path / "people.discreet"
+    assert {p.name for p in package.iterdir()} == PACKAGE_FILES
+    verified = table.run("verify", package, "--json").json
+    assert verified["valid"] is True
+    assert 2.5 < verified["epsilon"] <= 3 and verified["delta"] <= 1e-5
+    assert verified["relation"] == "add-or-remove-one"
+    assert "people.discreet" in result.out + result.err
+    certificate = json.loads((package / "privacy.json").read_text())
+    assert {fact["how"] for fact in certificate["facts"]} <= {"declared", "independent", "private"}
+    assert [phase["name"] for phase in certificate["phases"]] == ["statistics", "training"]
+
+
+def test_nothing_of_a_record_is_in_the_package(table):
+    train(table, *QUICK)
+    records = (table.path / "people.csv").read_text().splitlines()[1:]
+    runs = {line[i:i + 12].encode() for line in records for i in range(len(line) - 11)}
+    for path in (table.path / "people.discreet").iterdir():
+        content = path.read_bytes()
+        windows = {content[i:i + 12] for i in range(len(content) - 11)}
+        assert not windows & runs, path.name
+
+
+def test_the_owner_page_is_the_owners(table):
+    train(table, *QUICK)
+    page = table.path / "people.owner.html"
+    assert stat.S_IMODE(page.stat().st_mode) == 0o600
+    assert "owner" in page.read_text().lower()
+    assert not list(table.path.glob("*.run"))
+
+
+def test_declared_facts_cost_nothing(table):
+    schema = {"columns": {"age": {"kind": "numeric", "minimum": 18, "maximum": 90}, "city": {"kind": "category"},
+                          "letter": {"kind": "ignored"}, "salary": {"kind": "numeric", "minimum": 0, "maximum": 200000}},
+              "target": {"kind": "classes", "classes": ["yes", "no"]}}
+    table.write("schema.json", json.dumps(schema))
+    train(table, *QUICK, "--schema", "schema.json", "--sample-size", "1500")
+    certificate = json.loads((table.path / "people.discreet" / "privacy.json").read_text())
+    assert [phase["name"] for phase in certificate["phases"]] == ["training"]
+    assert certificate["guarantee"]["epsilon"] <= 3
+
+
+def test_a_run_for_tests_says_that_it_is_not_private(table):
+    train(table, *QUICK, "--seed-for-tests", "5")
+    package = table.path / "people.discreet"
+    assert json.loads((package / "privacy.json").read_text())["guarantee"]["private"] is False
+    assert "not private" in (package / "report.html").read_text().lower()
+    again = table.run("train", "people.csv", *QUICK, "--seed-for-tests", "5", "--out", "again.discreet")
+    assert again.code == 0
+    assert (package / "weights.safetensors").read_bytes() == (table.path / "again.discreet/weights.safetensors").read_bytes()
+
+
+def test_two_runs_differ_without_a_seed(table):
+    train(table, *QUICK, out="a.discreet")
+    train(table, *QUICK, out="b.discreet")
+    first, second = (table.path / f"{n}.discreet/weights.safetensors" for n in "ab")
+    assert first.read_bytes() != second.read_bytes()
+
+
+def test_people_are_protected_as_units(table):
+    lines = people(600).splitlines()
+    rows = [f"person{i % 150}," + line for i, line in enumerate(lines[1:])]
+    table.write("visits.csv", "\n".join(["who," + lines[0], *rows]) + "\n")
+    train(table, "--target", "happy", "--unit", "who", "--batch-size", "40", "--epochs", "2", data="visits.csv",
+          out="visits.discreet")
+    unit = json.loads((table.path / "visits.discreet/privacy.json").read_text())["guarantee"]["unit"]
+    assert unit == {"kind": "column", "column": "who", "max_rows_per_unit": 10}
+
+
+def test_an_identifier_that_repeats_is_pointed_out(table):
+    lines = people(600).splitlines()
+    rows = [f"{1000 + i % 150}," + line for i, line in enumerate(lines[1:])]
+    table.write("visits.csv", "\n".join(["patient_id," + lines[0], *rows]) + "\n")
+    result = train(table, "--target", "happy", "--batch-size", "100", "--epochs", "1", data="visits.csv", out="v.discreet")
+    assert "--unit" in result.err and "patient_id" in result.err
+
+
+def test_a_numeric_target_is_a_regression(table):
+    train(table, "--target", "salary", "--batch-size", "200", "--epochs", "2")
+    table.run("predict", "people.discreet", "people.csv", "--out", "guesses.csv")
+    guesses = (table.path / "guesses.csv").read_text().splitlines()
+    assert len(guesses) == 1501
+    assert all(re.fullmatch(r"-?\d+(\.\d+)?(e[+-]?\d+)?", line) for line in guesses[1:])
+
+
+def test_predictions_are_labels_then_probabilities(table):
+    train(table, *QUICK, "--epochs=8")
+    header, *lines = (table.path / "people.csv").read_text().splitlines()
+    without_target = [line.rsplit(",", 1)[0] for line in [header, *lines]]
+    table.write("new.csv", "\n".join(without_target) + "\n")
+    table.run("predict", "people.discreet", "new.csv", "--out", "guesses.csv")
+    head, *guesses = (table.path / "guesses.csv").read_text().splitlines()
+    assert head.split(",")[0] == "label" and set(head.split(",")[1:]) == {"yes", "no"}
+    right = 0
+    for guess, line in zip(guesses, lines, strict=True):
+        label, *probabilities = guess.split(",")
+        assert abs(sum(map(float, probabilities)) - 1) < 1e-3
+        right += label == line.rsplit(",", 1)[1]
+    assert right / len(lines) > 0.7
+
+
+def test_images_train_and_predict(images):
+    images.run("train", "shapes", "--batch-size", "100", "--epochs", "10", "--out", "shapes.discreet")
+    assert images.run("verify", "shapes.discreet", "--json").json["valid"] is True
+    images.run("predict", "shapes.discreet", "shapes", "--out", "guesses.csv")
+    labels = [line.split(",")[0] for line in (images.path / "guesses.csv").read_text().splitlines()]
+    assert labels[0] == "label" and len(labels) == 401 and set(labels[1:]) <= {"0", "1"}
+
+
+def test_a_dry_run_touches_nothing_and_has_the_keys_of_plan(table):
+    before = sorted(p.name for p in table.path.iterdir())
+    plan = table.run("train", "people.csv", *QUICK, "--dry-run", "--json").json
+    assert sorted(p.name for p in table.path.iterdir()) == before
+    other = table.run("plan", "--epsilon", "3", "--delta", "1e-5", "--sample-size", "1500", "--batch-size", "200",
+                      "--epochs", "3", "--json").json
+    assert set(plan) == set(other)
+    assert plan["noise_multiplier"] is None and plan["steps"] is None
+    assert plan["shares"]["statistics"]["epsilon"] > 0
+    declared = table.run("train", "people.csv", *QUICK, "--sample-size", "1500", "--dry-run", "--json").json
+    assert declared["sample_size"] == 1500 and declared["noise_multiplier"] > 0
+
+
+def test_a_job_file_says_the_same_as_flags(table):
+    table.write("job.toml", 'data = "people.csv"\ntarget = "happy"\nepsilon = 2\nbatch_size = 200\nepochs = 2\nout = "job.discreet"\n')
+    table.run("train", "job.toml", "--epsilon", "1.5")
+    assert 1.2 < table.run("verify", "job.discreet", "--json").json["epsilon"] <= 1.5
+
+
+def test_json_is_one_object_and_words_go_to_standard_error(table):
+    result = train(table, *QUICK, "--json")
+    assert result.json["package"].endswith("people.discreet")
+    assert result.json["epsilon"] <= 3
+
+
+def test_weights_open_in_safetensors(table):
+    python = pathlib.Path(os.environ.get("DISCREET_BUILD", pathlib.Path(__file__).parents[2] / "build")) / "peers" / "bin" / "python"
+    if not python.exists():
+        pytest.fail("build/peers is missing: `make test` makes it (tools/peers)")
+    train(table, *QUICK)
+    script = ("import sys, numpy; from safetensors.numpy import load_file; w = load_file(sys.argv[1]); "
+              "assert w and all(v.dtype == numpy.float32 and numpy.isfinite(v).all() for v in w.values()); print(len(w))")
+    done = subprocess.run([python, "-c", script, table.path / "people.discreet/weights.safetensors"],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) >= 2
+
+
+def test_the_budget_lists_what_was_spent(table):
+    train(table, *QUICK)
+    shown = table.run("budget", "--json").json
+    assert len(shown["datasets"]) == 1
+    run = shown["datasets"][0]["runs"][0]
+    assert run["status"] == "settled" and run["charged_steps"] == run["planned_steps"] > 0
+
+
+def test_a_used_up_budget_stops_the_run_before_anything_is_charged(table):
+    train(table, *QUICK)
+    table.run("budget", "set", "people", "--epsilon", "4", "--delta", "1e-4")
+    refused = table.run("train", "people.csv", *QUICK, "--out", "more.discreet", code=6)
+    assert len(refused.err.strip().splitlines()[-1]) < 400
+    assert not (table.path / "more.discreet").exists() and not (table.path / "more.discreet.run").exists()
+    assert len(table.run("budget", "--json").json["datasets"][0]["runs"]) == 1
+
+
