@@ -1,0 +1,489 @@
+#include "discreet/store/ledger.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <ctime>
+
+#include "discreet/accounting/rdp.h"
+#include "discreet/base/file.h"
+#include "discreet/base/random.h"
+#include "discreet/base/text.h"
+#include "discreet/store/database.h"
+#include "discreet/store/state.h"
+
+namespace discreet {
+namespace {
+
+constexpr int64_t kApplicationId = 0x44736372;  // "Dscr", in the SQLite header
+constexpr double kRounding = 1e-12;             // sums of decimal fractions are not exact in binary
+constexpr double kAccountantRounding = 1e-9;    // two ways to the same epsilon
+
+std::string now() {
+  const std::time_t seconds = std::time(nullptr);
+  std::tm parts;
+  gmtime_r(&seconds, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
+}
+
+std::string fresh_id(char letter) {
+  char text[24];
+  std::snprintf(text, sizeof text, "%c%016llx", letter,
+                static_cast<unsigned long long>(RandomStream::from_kernel().next()));
+  return text;
+}
+
+void check_amounts(double epsilon, double delta, const std::string& unit) {
+  if (!(epsilon > 0) || !std::isfinite(epsilon)) {
+    throw Error(ErrorKind::kInvalidArgument, "epsilon must be a finite number above 0");
+  }
+  if (!(delta >= 0 && delta < 1))
+    throw Error(ErrorKind::kInvalidArgument, "delta must be at least 0 and below 1");
+  if (unit.empty())
+    throw Error(ErrorKind::kInvalidArgument, "the unit of privacy is missing: \"row\" or \"column NAME\"");
+}
+
+void check_label(const std::string& label) {
+  if (label.empty() || label.size() > 200 ||
+      std::any_of(label.begin(), label.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; })) {
+    throw Error(ErrorKind::kInvalidArgument,
+                "the name of a data set must have 1 to 200 bytes and no control characters");
+  }
+}
+
+std::string terms(Relation relation, const std::string& unit) {
+  return std::string(to_string(relation)) + ", unit " + unit;
+}
+
+// What was charged must be covered by what was reserved, whatever the caller believes: the RDP of everything
+// that the run may release, at the reserved delta. A certificate that adds up its phases is never below this.
+void check_covered(const RunRecord& run, const Event& everything) {
+  const double epsilon = rdp_epsilon(everything, run.relation, run.delta);
+  if (!(epsilon <= run.epsilon * (1 + kAccountantRounding))) {
+    throw Error(ErrorKind::kBudgetExhausted, "run " + run.id + " would cost epsilon " +
+                                                 format_number(epsilon, 6) + ", but reserved " +
+                                                 format_number(run.epsilon, 6));
+  }
+}
+
+}  // namespace
+
+struct Ledger::Impl {
+  std::filesystem::path path;
+  Database database;
+  mutable LedgerState state;
+
+  Impl(const std::filesystem::path& where, std::chrono::milliseconds busy_timeout)
+      : path(where), database(where, busy_timeout) {}
+
+  std::filesystem::path key_path() const {
+    std::filesystem::path key = path;
+    return key += ".key";
+  }
+
+  // Messages of the rules name the ledger too.
+  template <typename Work>
+  auto named(Work&& work) const {
+    try {
+      return work();
+    } catch (const Error& error) {
+      const std::string message = error.what(), name = "ledger " + path.string();
+      throw Error(error.kind(), message.starts_with(name) ? message : name + ": " + message);
+    }
+  }
+
+  void create_tables() {
+    Transaction transaction(database);
+    if (database.number("PRAGMA user_version") != 0) return;  // another process was first
+    database.execute("PRAGMA application_id=" + std::to_string(kApplicationId));
+    database.execute("PRAGMA user_version=" + std::to_string(kFormatVersion));
+    database.execute(
+        "CREATE TABLE entries (number INTEGER PRIMARY KEY, time TEXT NOT NULL, kind TEXT NOT NULL,"
+        " subject TEXT NOT NULL, amount INTEGER NOT NULL, body BLOB NOT NULL, hash TEXT NOT NULL) STRICT");
+    append("ledger", fresh_id('l'), "{}");
+    transaction.commit();
+  }
+
+  void check_format() {
+    if (database.number("PRAGMA page_count") == 0) create_tables();
+    if (database.number("PRAGMA application_id") != kApplicationId) {
+      throw Error(ErrorKind::kDataLoss, "it is a database, but not a ledger of Discreet");
+    }
+    const int64_t version = database.number("PRAGMA user_version");
+    if (version != kFormatVersion) {
+      throw Error(ErrorKind::kUnsupported, "it has format version " + std::to_string(version) +
+                                               "; this program reads version " +
+                                               std::to_string(kFormatVersion));
+    }
+  }
+
+  // Takes in what this or another process appended since the last look.
+  void refresh() {
+    if (database.number("SELECT ifnull(max(number), 0) FROM entries") < state.count()) {
+      throw Error(ErrorKind::kDataLoss, "entries were removed while it was open");
+    }
+    Statement statement(database,
+                        "SELECT number, time, kind, subject, amount, body, hash FROM entries WHERE number > ?"
+                        " ORDER BY number");
+    statement.bind(1, state.count());
+    while (statement.step()) {
+      state.apply({statement.number(0), statement.bytes(1), statement.bytes(2), statement.bytes(3),
+                   statement.number(4), statement.bytes(5), statement.bytes(6)});
+    }
+  }
+
+  void append(const std::string& kind, const std::string& subject, const std::string& body,
+              int64_t amount = 0) {
+    Entry entry{state.count() + 1, now(), kind, subject, amount, body, ""};
+    entry.hash = chain_hash(entry, state.head());
+    Statement statement(database, "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)");
+    statement.bind(1, entry.number).bind_text(2, entry.time).bind_text(3, kind).bind_text(4, subject);
+    statement.bind(5, amount).bind_bytes(6, body).bind_text(7, entry.hash);
+    statement.step();
+    state.apply(entry);
+  }
+
+  // One transaction: look, decide, append. After an error the state is read anew from the file.
+  template <typename Work>
+  auto write(Work&& work) {
+    return named([&] {
+      try {
+        Transaction transaction(database);
+        refresh();
+        if constexpr (std::is_void_v<decltype(work())>) {
+          work();
+          transaction.commit();
+        } else {
+          auto result = work();
+          transaction.commit();
+          return result;
+        }
+      } catch (...) {
+        state = LedgerState();
+        throw;
+      }
+    });
+  }
+
+  template <typename Work>
+  auto read(Work&& work) {
+    return named([&] {
+      refresh();
+      return work();
+    });
+  }
+
+  std::string find_dataset(const std::string& id_or_label) const {
+    if (state.datasets().count(id_or_label) != 0) return state.resolve(id_or_label);
+    std::vector<std::string> found, labels;
+    for (const std::string& id : state.dataset_ids()) {
+      for (const std::string& name : state.datasets().at(id).record.names) {
+        labels.push_back(name);
+        if (name == id_or_label) found.push_back(id);
+      }
+    }
+    if (found.size() > 1) {
+      std::string ids;
+      for (const std::string& id : found) ids += (ids.empty() ? "" : ", ") + id;
+      throw Error(ErrorKind::kInvalidArgument,
+                  "\"" + id_or_label + "\" is the name of several data sets; name one by its id: " + ids);
+    }
+    if (found.empty()) {
+      const std::string close = nearest(id_or_label, labels);
+      throw Error(ErrorKind::kNotFound, "no data set \"" + id_or_label + "\"" +
+                                            (close.empty() ? "" : "; did you mean \"" + close + "\"?"));
+    }
+    return found.front();
+  }
+
+  const RunRecord& find_run(const std::string& id) const {
+    const auto found = state.runs().find(id);
+    if (found == state.runs().end()) throw Error(ErrorKind::kNotFound, "no run " + id);
+    return found->second;
+  }
+
+  const RunRecord& open_run(const std::string& id) const {
+    const RunRecord& run = find_run(id);
+    if (run.status != "reserved") {
+      throw Error(ErrorKind::kInvalidArgument,
+                  "run " + id + " is " + run.status + ": nothing more can be charged");
+    }
+    return run;
+  }
+
+  void merge(const std::string& kept, const std::string& other) {
+    const auto& left = state.datasets().at(kept).record;
+    const auto& right = state.datasets().at(other).record;
+    if (left.cap && right.cap &&
+        (left.cap->relation != right.cap->relation || left.cap->unit != right.cap->unit)) {
+      throw Error(ErrorKind::kUnsupported,
+                  "the data holds records of both \"" + left.name + "\" and \"" + right.name +
+                      "\", whose caps (" + terms(left.cap->relation, left.cap->unit) + "; " +
+                      terms(right.cap->relation, right.cap->unit) + ") cannot be added");
+    }
+    append("merge", kept, Json{{"dataset", other}}.dump());
+  }
+};
+
+std::filesystem::path Ledger::default_path() {
+  return user_data_folder() / "ledger.db";
+}
+
+Ledger::Ledger(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Ledger::Ledger(Ledger&&) noexcept = default;
+Ledger& Ledger::operator=(Ledger&&) noexcept = default;
+Ledger::~Ledger() = default;
+
+Ledger Ledger::open(const std::filesystem::path& path, std::chrono::milliseconds busy_timeout) {
+  std::filesystem::path key = path;
+  key += ".key";
+  std::error_code ignored;
+  const auto bytes = std::filesystem::file_size(path, ignored);
+  if ((ignored || bytes == 0) && std::filesystem::exists(key, ignored)) {
+    throw Error(ErrorKind::kDataLoss, "ledger " + path.string() +
+                                          " is empty or gone, but its key is still there: put "
+                                          "back a copy of it, or remove " +
+                                          key.string() + " to start over");
+  }
+  auto impl = std::make_unique<Impl>(path, busy_timeout);
+  impl->named([&] {
+    impl->check_format();
+    impl->refresh();
+  });
+  return Ledger(std::move(impl));
+}
+
+DatasetSketch Ledger::new_sketch() {
+  return impl_->read([&] {
+    const auto& datasets = impl_->state.datasets();
+    const bool needed = std::any_of(datasets.begin(), datasets.end(),
+                                    [](const auto& dataset) { return !dataset.second.sketches.empty(); });
+    if (needed && !std::filesystem::exists(impl_->key_path())) {
+      throw Error(ErrorKind::kNotFound, "its key " + impl_->key_path().string() +
+                                            " is gone: data sets cannot be recognised without it");
+    }
+    return DatasetSketch(SketchKey::load_or_create(impl_->key_path()));
+  });
+}
+
+std::string Ledger::identify(const DatasetSketch& sketch, const std::string& name, const Identity& identity) {
+  check_label(name);
+  if (sketch.empty()) throw Error(ErrorKind::kInvalidArgument, "the data set has no records");
+  if (identity.new_dataset && !identity.same_as.empty()) {
+    throw Error(ErrorKind::kInvalidArgument, "a data set is either new or the same as another");
+  }
+  return impl_->write([&] {
+    const SketchKey key = SketchKey::load_or_create(impl_->key_path());
+    const std::string same = identity.same_as.empty() ? "" : impl_->find_dataset(identity.same_as);
+    std::vector<std::string> matches;
+    bool seen = false;  // this very sketch is recorded already
+    for (const std::string& id : impl_->state.dataset_ids()) {
+      const auto& dataset = impl_->state.datasets().at(id);
+      // Named before it was seen (a cap set beforehand), or named by the owner.
+      bool match = id == same || (dataset.sketches.empty() && dataset.record.name == name);
+      for (const std::string& sealed : dataset.sketches) {
+        const DatasetSketch known = DatasetSketch::unseal(key, sealed);
+        if (identity.new_dataset || known.similarity(sketch) < kSameSimilarity) continue;
+        match = true;
+        seen |= known == sketch;
+      }
+      if (match) matches.push_back(id);
+    }
+    if (matches.empty()) {
+      matches.push_back(fresh_id('d'));
+      impl_->append("dataset", matches.front(), Json{{"name", name}}.dump());
+    }
+    const std::string id = matches.front();
+    for (size_t other = 1; other < matches.size(); ++other) impl_->merge(id, matches[other]);
+    if (impl_->state.datasets().at(id).record.name != name)
+      impl_->append("name", id, Json{{"name", name}}.dump());
+    if (!seen) impl_->append("sketch", id, sketch.seal());
+    return id;
+  });
+}
+
+std::string Ledger::reserve(const RunRequest& request) {
+  check_amounts(request.epsilon, request.delta, request.unit);
+  return impl_->write([&] {
+    const DatasetRecord dataset = impl_->state.record(impl_->find_dataset(request.dataset));
+    if (dataset.cap) {
+      const Cap& cap = *dataset.cap;
+      if (cap.relation != request.relation || cap.unit != request.unit) {
+        throw Error(ErrorKind::kUnsupported, "the cap of \"" + dataset.name + "\" counts runs under " +
+                                                 terms(cap.relation, cap.unit) + "; this run is under " +
+                                                 terms(request.relation, request.unit));
+      }
+      const auto spent = dataset.spent();
+      if (!spent) {
+        throw Error(
+            ErrorKind::kUnsupported,
+            "\"" + dataset.name + "\" has runs under several relations or units, which a cap cannot add");
+      }
+      if (spent->epsilon + request.epsilon > cap.epsilon * (1 + kRounding) ||
+          spent->delta + request.delta > cap.delta * (1 + kRounding)) {
+        const auto left = *dataset.left();
+        throw Error(ErrorKind::kBudgetExhausted,
+                    "the cap of \"" + dataset.name + "\" leaves epsilon " + format_number(left.epsilon, 6) +
+                        ", delta " + format_number(left.delta, 6) + "; the run asks for epsilon " +
+                        format_number(request.epsilon, 6) + ", delta " + format_number(request.delta, 6));
+      }
+    }
+    const std::string run = fresh_id('r');
+    impl_->append("reserve", run,
+                  Json{{"dataset", dataset.id},
+                       {"name", request.name},
+                       {"epsilon", request.epsilon},
+                       {"delta", request.delta},
+                       {"relation", to_string(request.relation)},
+                       {"unit", request.unit}}
+                      .dump());
+    return run;
+  });
+}
+
+void Ledger::charge_statistics(const std::string& id, const Event& event) {
+  impl_->write([&] {
+    const RunRecord& run = impl_->open_run(id);
+    if (!run.training_event.is_null()) {
+      throw Error(ErrorKind::kInvalidArgument,
+                  "run " + id + " has its training plan: its statistics cannot be taken again");
+    }
+    if (run.statistics_attempts > 0 && run.statistics_event != event.to_json()) {
+      throw Error(ErrorKind::kInvalidArgument,
+                  "run " + id + " charged other statistics before: the event is fixed");
+    }
+    check_covered(run, Event::repeated(event, run.statistics_attempts + 1));
+    impl_->append("statistics", id, Json{{"event", event.to_json()}}.dump());
+  });
+}
+
+void Ledger::set_training(const std::string& id, const Event& event, int64_t steps) {
+  if (steps < 1) throw Error(ErrorKind::kInvalidArgument, "the number of steps must be at least 1");
+  impl_->write([&] {
+    const RunRecord& run = impl_->open_run(id);
+    if (!run.training_event.is_null()) {
+      throw Error(ErrorKind::kInvalidArgument, "run " + id + " has its training plan already: it is fixed");
+    }
+    std::vector<Event> parts{event};
+    if (run.statistics_attempts > 0) {
+      parts.push_back(Event::repeated(Event::from_json(run.statistics_event), run.statistics_attempts));
+    }
+    check_covered(run, Event::composed(parts));
+    impl_->append("training", id, Json{{"event", event.to_json()}}.dump(), steps);
+  });
+}
+
+void Ledger::charge_steps(const std::string& id, int64_t up_to) {
+  impl_->write([&] {
+    const RunRecord& run = impl_->open_run(id);
+    if (up_to <= run.charged_steps || up_to > run.planned_steps) {
+      throw Error(ErrorKind::kInvalidArgument, "run " + id + " cannot charge step " + std::to_string(up_to) +
+                                                   ": it charged " + std::to_string(run.charged_steps) +
+                                                   " of " + std::to_string(run.planned_steps) +
+                                                   " planned steps, and each step is charged once");
+    }
+    impl_->append("steps", id, "", up_to);
+  });
+}
+
+void Ledger::settle(const std::string& id, double epsilon, double delta,
+                    const std::string& certificate_sha256) {
+  check_amounts(epsilon, delta, "row");
+  impl_->write([&] {
+    const RunRecord& run = impl_->open_run(id);
+    if (!run.anything_charged()) {
+      throw Error(ErrorKind::kInvalidArgument, "run " + id + " charged nothing: give it up instead");
+    }
+    if (epsilon > run.epsilon * (1 + kRounding) || delta > run.delta * (1 + kRounding)) {
+      throw Error(ErrorKind::kInvalidArgument,
+                  "run " + id + " cannot settle for epsilon " + format_number(epsilon, 6) + ", delta " +
+                      format_number(delta, 6) + ": it reserved epsilon " + format_number(run.epsilon, 6) +
+                      ", delta " + format_number(run.delta, 6));
+    }
+    impl_->append("settle", id,
+                  Json{{"epsilon", epsilon}, {"delta", delta}, {"certificate", certificate_sha256}}.dump());
+  });
+}
+
+void Ledger::give_up(const std::string& id) {
+  impl_->write([&] {
+    impl_->open_run(id);
+    impl_->append("give-up", id, "");
+  });
+}
+
+void Ledger::set_cap(const std::string& dataset, double epsilon, double delta, Relation relation,
+                     const std::string& unit) {
+  check_amounts(epsilon, delta, unit);
+  check_label(dataset);
+  impl_->write([&] {
+    std::string id;
+    try {
+      id = impl_->find_dataset(dataset);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kNotFound) throw;
+      id = fresh_id('d');
+      impl_->append("dataset", id, Json{{"name", dataset}}.dump());
+    }
+    const DatasetRecord record = impl_->state.record(id);
+    bool counted = false;
+    for (const RunRecord& run : record.runs) {
+      if (run.counted_epsilon() == 0 && run.counted_delta() == 0) continue;
+      counted = true;
+      if (run.relation != relation || run.unit != unit) {
+        throw Error(ErrorKind::kUnsupported, "run " + run.id + " of \"" + record.name + "\" is under " +
+                                                 terms(run.relation, run.unit) + "; a cap under " +
+                                                 terms(relation, unit) + " cannot count it");
+      }
+    }
+    const bool raised = counted && record.cap && (epsilon > record.cap->epsilon || delta > record.cap->delta);
+    impl_->append("cap", id,
+                  Json{{"epsilon", epsilon},
+                       {"delta", delta},
+                       {"relation", to_string(relation)},
+                       {"unit", unit},
+                       {"raised_after_runs", raised}}
+                      .dump());
+  });
+}
+
+RunRecord Ledger::run(const std::string& id) const {
+  return impl_->read([&] { return impl_->find_run(id); });
+}
+
+std::vector<DatasetRecord> Ledger::datasets() const {
+  return impl_->read([&] {
+    std::vector<DatasetRecord> records;
+    for (const std::string& id : impl_->state.dataset_ids()) records.push_back(impl_->state.record(id));
+    return records;
+  });
+}
+
+DatasetRecord Ledger::dataset(const std::string& id_or_label) const {
+  return impl_->read([&] { return impl_->state.record(impl_->find_dataset(id_or_label)); });
+}
+
+std::vector<Entry> Ledger::history() const {
+  return impl_->read([&] {
+    std::vector<Entry> entries;
+    Statement statement(
+        impl_->database,
+        "SELECT number, time, kind, subject, amount, CASE kind WHEN 'sketch' THEN '' ELSE body END,"
+        " hash FROM entries ORDER BY number");
+    while (statement.step()) {
+      entries.push_back({statement.number(0), statement.bytes(1), statement.bytes(2), statement.bytes(3),
+                         statement.number(4), statement.bytes(5), statement.bytes(6)});
+    }
+    return entries;
+  });
+}
+
+std::string Ledger::head() const {
+  return impl_->read([&] { return impl_->state.head(); });
+}
+
+}  // namespace discreet

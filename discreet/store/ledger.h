@@ -1,0 +1,117 @@
+// Ledger: what was spent on each data set, kept through crashes and concurrent runs.
+//
+//   std::string dataset = ledger.identify(sketch, "people.csv");
+//   std::string run = ledger.reserve({dataset, 3.0, 1e-5, Relation::kAddOrRemoveOne, "row", "people"});
+//   ledger.charge_statistics(run, event);         // then release the statistics
+//   ledger.set_training(run, event, 292);
+//   ledger.charge_steps(run, 1);                  // then release step 1, and so on
+//   ledger.settle(run, 2.998, 1e-5, sha256);      // with the certificate's numbers
+//
+// The guarantee: charge first, then release, and charged >= released holds whenever and however a process
+// dies. Every call that changes something is one transaction, durable when it returns; when it throws,
+// nothing may be released. A reservation counts whole against the data set's cap until the run is settled, or
+// given up before anything was charged. Two processes cannot jointly pass a cap: a reservation is checked and
+// recorded in one transaction.
+//
+// Threat model: honest owners, crashing machines, several processes at once. Edited entries and damage are
+// noticed at open (kDataLoss); entries cut off at the end, or an older copy put back, only by comparing with
+// a later head().
+//
+// Every call may throw kUnavailable (locked for longer than the timeout, full disk), kPermissionDenied
+// (read-only) and kDataLoss; the first line of each message names the ledger's file. One object belongs to
+// one thread, and is not carried into a child process (open another there). File format: docs/ledger.md.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "discreet/accounting/event.h"
+#include "discreet/accounting/relation.h"
+#include "discreet/store/entry.h"
+#include "discreet/store/record.h"
+#include "discreet/store/sketch.h"
+
+namespace discreet {
+
+struct RunRequest {
+  std::string dataset;            // id or label
+  double epsilon = 0, delta = 0;  // for the whole run: statistics and training; above 0, below 1
+  Relation relation = Relation::kAddOrRemoveOne;
+  std::string unit;  // "row", or "column NAME"
+  std::string name;  // what the owner calls the run
+};
+
+// What the owner says about a data set, where the sketch alone would decide.
+struct Identity {
+  std::string same_as;       // id or label of the data set of which this is a changed form; "" if not said
+  bool new_dataset = false;  // shares no unit with any data set of the ledger
+};
+
+class Ledger {
+ public:
+  static constexpr int kFormatVersion = 1;
+  static constexpr std::chrono::milliseconds kBusyTimeout{5000};
+  // Shared by at least this share of the smaller one's records, two data sets count as the same.
+  static constexpr double kSameSimilarity = 0.25;
+
+  static std::filesystem::path default_path();  // ledger.db in user_data_folder()
+
+  // Makes the ledger if there is none. kDataLoss for entries that were edited, a damaged file, or an empty or
+  // missing file whose key is still there; kUnsupported for a newer format.
+  static Ledger open(const std::filesystem::path& path,
+                     std::chrono::milliseconds busy_timeout = kBusyTimeout);
+  Ledger(Ledger&&) noexcept;
+  Ledger& operator=(Ledger&&) noexcept;
+  ~Ledger();
+
+  // An empty sketch under this ledger's key (beside the ledger, PATH.key, made at the first call).
+  DatasetSketch new_sketch();
+  // Id of the data set that the sketch shows, recorded under the label `name`: the same id when it was
+  // shuffled, renamed, a row added, a tenth removed; unsure counts as same. A data set with records of
+  // several known ones merges them: their costs add up from then on. A cap set beforehand under this label,
+  // for a data set never seen, is taken over. kInvalidArgument for an empty sketch or label; kNotFound for an
+  // unknown same_as.
+  std::string identify(const DatasetSketch& sketch, const std::string& name, const Identity& identity = {});
+
+  // Reserves a run's whole budget and returns the run's id. kBudgetExhausted if the cap would be passed;
+  // kUnsupported if the cap is for another relation or unit. Sums are compared to one part in 10^12.
+  std::string reserve(const RunRequest& request);
+
+  // One attempt at the private statistics; a lost result is charged again. kInvalidArgument after
+  // set_training, or if the event differs from the first attempt's; kBudgetExhausted if the attempts pass
+  // what the run reserved.
+  void charge_statistics(const std::string& run, const Event& event);
+  // The whole training's event and number of steps, once. kBudgetExhausted if with the statistics
+  // it passes what the run reserved.
+  void set_training(const std::string& run, const Event& event, int64_t steps);
+  // Steps 1 to `up_to` are paid for when this returns. Each number is charged once: kInvalidArgument unless
+  // charged_steps < up_to <= planned_steps. A resumed run goes on behind charged_steps.
+  void charge_steps(const std::string& run, int64_t up_to);
+  // The run is over and certified. kInvalidArgument if it reserved less, or charged nothing.
+  void settle(const std::string& run, double epsilon, double delta, const std::string& certificate_sha256);
+  // The run will not go on.
+  void give_up(const std::string& run);
+
+  // The cap of a data set (id or label); an unknown label is kept for the first data set that is
+  // identified under it. kUnsupported if runs under another relation or unit count already.
+  void set_cap(const std::string& dataset, double epsilon, double delta, Relation relation,
+               const std::string& unit);
+
+  RunRecord run(const std::string& id) const;   // kNotFound
+  std::vector<DatasetRecord> datasets() const;  // oldest first
+  // By id or label; kNotFound with the nearest label, kInvalidArgument if a label stands for several.
+  DatasetRecord dataset(const std::string& id_or_label) const;
+  std::vector<Entry> history() const;  // oldest first; the bodies of sketches are left out
+  std::string head() const;            // hash over everything recorded so far
+
+ private:
+  struct Impl;
+  explicit Ledger(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace discreet

@@ -1,0 +1,231 @@
+#include "discreet/store/ledger.h"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "discreet/accounting/rdp.h"
+#include "discreet/store/testing.h"
+
+namespace discreet {
+namespace {
+
+using testing_store::kind_of;
+using testing_store::TemporaryFolder;
+
+class LedgerTest : public testing::Test {
+ protected:
+  DatasetSketch sketch(int from, int to) {
+    DatasetSketch made = ledger.new_sketch();
+    for (int record = from; record < to; ++record) made.add("record " + std::to_string(record));
+    return made;
+  }
+  std::string reserve(double epsilon, double delta = 1e-6) {
+    return ledger.reserve({"people", epsilon, delta, Relation::kAddOrRemoveOne, "row", "a run"});
+  }
+  static Event training(int64_t steps) {
+    return Event::repeated(Event::poisson_sampled(0.01, Event::gaussian(1.0)), steps);
+  }
+
+  TemporaryFolder folder;
+  std::filesystem::path path = folder.path() / "ledger.db";
+  Ledger ledger = Ledger::open(path);
+  std::string people = ledger.identify(sketch(0, 5000), "people");
+};
+
+TEST_F(LedgerTest, RecognisesADataSet) {
+  EXPECT_EQ(ledger.identify(sketch(0, 5000), "renamed"), people);
+  EXPECT_EQ(ledger.identify(sketch(0, 5001), "people"), people);    // a row added
+  EXPECT_EQ(ledger.identify(sketch(500, 5000), "people"), people);  // a tenth removed
+  EXPECT_EQ(ledger.identify(sketch(3000, 8000), "people"),
+            people);  // two fifths shared: unsure counts as same
+  EXPECT_NE(ledger.identify(sketch(10000, 15000), "people"), people);
+  EXPECT_EQ(ledger.identify(sketch(20000, 25000), "others", {"renamed", false}), people);
+  EXPECT_NE(ledger.identify(sketch(0, 5000), "people", {"", true}), people);
+  EXPECT_EQ(kind_of([&] { ledger.identify(sketch(0, 5), "x", {"nobody", false}); }), ErrorKind::kNotFound);
+  EXPECT_EQ(kind_of([&] { ledger.identify(sketch(0, 0), "x"); }), ErrorKind::kInvalidArgument);
+  EXPECT_EQ(kind_of([&] { ledger.identify(sketch(0, 5), "a\nb"); }), ErrorKind::kInvalidArgument);
+}
+
+TEST_F(LedgerTest, RecognisesSmallDataSets) {
+  const std::string small = ledger.identify(sketch(90000, 90010), "small");
+  EXPECT_EQ(ledger.identify(sketch(90000, 90009), "smaller"), small);
+  EXPECT_EQ(ledger.identify(sketch(90000, 90011), "larger"), small);
+  EXPECT_NE(ledger.identify(sketch(90020, 90030), "another"), small);
+}
+
+TEST_F(LedgerTest, FollowsADataSetThatChangesStepByStep) {
+  for (int month = 1; month <= 12; ++month) {
+    EXPECT_EQ(ledger.identify(sketch(500 * month, 5000 + 500 * month), "people"), people);
+  }
+}
+
+TEST_F(LedgerTest, DataOfTwoDataSetsAddsTheirCosts) {
+  const std::string others = ledger.identify(sketch(5000, 10000), "others");
+  ASSERT_NE(others, people);
+  ledger.set_cap("others", 5, 1e-5, Relation::kAddOrRemoveOne, "row");
+  const std::string first = reserve(2);
+  const std::string second = ledger.reserve({others, 2, 1e-6, Relation::kAddOrRemoveOne, "row", "b"});
+  EXPECT_EQ(ledger.identify(sketch(0, 10000), "both"), people);
+  const DatasetRecord merged = ledger.dataset(others);
+  EXPECT_EQ(merged.id, people);
+  EXPECT_EQ(merged.runs.size(), 2u);
+  EXPECT_EQ(merged.spent()->epsilon, 4);
+  EXPECT_EQ(merged.cap->epsilon, 5);
+  EXPECT_EQ(kind_of([&] { reserve(2); }), ErrorKind::kBudgetExhausted);
+  EXPECT_EQ(ledger.datasets().size(), 1u);
+  EXPECT_EQ(ledger.run(second).dataset, others);
+}
+
+TEST_F(LedgerTest, ACapSetBeforehandIsTakenOver) {
+  ledger.set_cap("later", 1, 1e-5, Relation::kAddOrRemoveOne, "row");
+  const std::string id = ledger.identify(sketch(50000, 50100), "later");
+  EXPECT_EQ(ledger.dataset("later").id, id);
+  EXPECT_EQ(kind_of([&] {
+              ledger.reserve({id, 2, 1e-6, Relation::kAddOrRemoveOne, "row", ""});
+            }),
+            ErrorKind::kBudgetExhausted);
+  // Also where the records turn out to be known under another label.
+  ledger.set_cap("alias", 1, 1e-5, Relation::kAddOrRemoveOne, "row");
+  EXPECT_EQ(ledger.identify(sketch(0, 5000), "alias"), people);
+  EXPECT_EQ(kind_of([&] { reserve(2); }), ErrorKind::kBudgetExhausted);
+}
+
+TEST_F(LedgerTest, TheCapHolds) {
+  ledger.set_cap("people", 3, 3e-6, Relation::kAddOrRemoveOne, "row");
+  // Three tenths, in binary, are more than 0.3: rounding is forgiven, a real excess is not.
+  for (int run = 0; run < 29; ++run) reserve(0.1, 1e-7);
+  EXPECT_EQ(kind_of([&] { reserve(0.1001, 1e-7); }), ErrorKind::kBudgetExhausted);
+  EXPECT_EQ(kind_of([&] { reserve(0.1, 1.1e-7); }), ErrorKind::kBudgetExhausted);
+  reserve(0.1, 1e-7);
+  EXPECT_EQ(kind_of([&] { reserve(1e-6, 0); }), ErrorKind::kBudgetExhausted);
+  EXPECT_EQ(ledger.dataset("people").runs.size(), 30u);
+  EXPECT_NEAR(ledger.dataset("people").left()->epsilon, 0, 1e-12);
+}
+
+TEST_F(LedgerTest, ACapNamesRelationAndUnit) {
+  ledger.set_cap("people", 3, 1e-5, Relation::kAddOrRemoveOne, "row");
+  EXPECT_EQ(kind_of([&] {
+              ledger.reserve({people, 1, 1e-6, Relation::kReplaceOne, "row", ""});
+            }),
+            ErrorKind::kUnsupported);
+  EXPECT_EQ(kind_of([&] {
+              ledger.reserve({people, 1, 1e-6, Relation::kAddOrRemoveOne, "column id", ""});
+            }),
+            ErrorKind::kUnsupported);
+  reserve(1);
+  EXPECT_EQ(kind_of([&] { ledger.set_cap("people", 3, 1e-5, Relation::kZeroOut, "row"); }),
+            ErrorKind::kUnsupported);
+  EXPECT_FALSE(ledger.dataset("people").cap_raised_after_runs);
+  ledger.set_cap("people", 2, 1e-5, Relation::kAddOrRemoveOne, "row");
+  EXPECT_FALSE(ledger.dataset("people").cap_raised_after_runs);
+  ledger.set_cap("people", 2.5, 1e-5, Relation::kAddOrRemoveOne, "row");
+  EXPECT_TRUE(ledger.dataset("people").cap_raised_after_runs);
+}
+
+TEST_F(LedgerTest, RunsOfDifferentRelationsAreNotAdded) {
+  reserve(1);
+  EXPECT_EQ(ledger.dataset("people").spent()->epsilon, 1);
+  ledger.reserve({people, 1, 1e-6, Relation::kReplaceOne, "row", ""});
+  EXPECT_FALSE(ledger.dataset("people").spent().has_value());
+}
+
+TEST_F(LedgerTest, AReservationCountsUntilSettledOrGivenUpUncharged) {
+  ledger.set_cap("people", 3, 1e-5, Relation::kAddOrRemoveOne, "row");
+  const std::string unused = reserve(3);
+  EXPECT_EQ(kind_of([&] { reserve(0.5); }), ErrorKind::kBudgetExhausted);
+  ledger.give_up(unused);
+  const std::string settled = reserve(2);
+  ledger.set_training(settled, training(10), 10);
+  ledger.charge_steps(settled, 10);
+  EXPECT_EQ(kind_of([&] { ledger.settle(settled, 2.1, 1e-6, "c"); }), ErrorKind::kInvalidArgument);
+  EXPECT_EQ(kind_of([&] { ledger.settle(settled, 1.5, 2e-6, "c"); }), ErrorKind::kInvalidArgument);
+  ledger.settle(settled, 1.5, 1e-6, "c");
+  EXPECT_EQ(ledger.dataset("people").spent()->epsilon, 1.5);
+  const std::string charged = reserve(1.5);
+  ledger.charge_statistics(charged, Event::discrete_gaussian(10));
+  ledger.give_up(charged);
+  EXPECT_EQ(ledger.dataset("people").spent()->epsilon, 3);
+  EXPECT_EQ(ledger.run(charged).status, "given-up");
+}
+
+TEST_F(LedgerTest, StepsAreChargedOnceAndWithinThePlan) {
+  const std::string run = reserve(3);
+  EXPECT_EQ(kind_of([&] { ledger.charge_steps(run, 1); }), ErrorKind::kInvalidArgument);  // no plan yet
+  EXPECT_EQ(kind_of([&] { ledger.set_training(run, training(10), 0); }), ErrorKind::kInvalidArgument);
+  ledger.set_training(run, training(10), 10);
+  EXPECT_EQ(kind_of([&] { ledger.set_training(run, training(10), 10); }), ErrorKind::kInvalidArgument);
+  ledger.charge_steps(run, 1);
+  ledger.charge_steps(run, 5);
+  EXPECT_EQ(kind_of([&] { ledger.charge_steps(run, 5); }), ErrorKind::kInvalidArgument);
+  EXPECT_EQ(kind_of([&] { ledger.charge_steps(run, 4); }), ErrorKind::kInvalidArgument);
+  EXPECT_EQ(kind_of([&] { ledger.charge_steps(run, 11); }), ErrorKind::kInvalidArgument);
+  EXPECT_EQ(ledger.run(run).charged_steps, 5);
+  ledger.charge_steps(run, 10);
+  ledger.settle(run, 2, 1e-6, "c");
+  EXPECT_EQ(kind_of([&] { ledger.charge_steps(run, 11); }), ErrorKind::kInvalidArgument);
+  EXPECT_EQ(kind_of([&] { ledger.give_up(run); }), ErrorKind::kInvalidArgument);
+  EXPECT_EQ(kind_of([&] { ledger.run("r1"); }), ErrorKind::kNotFound);
+  const std::string idle = reserve(1);
+  EXPECT_EQ(kind_of([&] { ledger.settle(idle, 1, 1e-6, "c"); }), ErrorKind::kInvalidArgument);
+}
+
+TEST_F(LedgerTest, LostStatisticsAreChargedAgainWithinTheReservation) {
+  const std::string run = reserve(1);
+  const Event event = Event::discrete_gaussian(8);
+  ASSERT_LT(rdp_epsilon(Event::repeated(event, 2), Relation::kAddOrRemoveOne, 1e-6), 1);
+  ASSERT_GT(rdp_epsilon(Event::repeated(event, 3), Relation::kAddOrRemoveOne, 1e-6), 1);
+  ledger.charge_statistics(run, event);
+  EXPECT_EQ(kind_of([&] { ledger.charge_statistics(run, Event::discrete_gaussian(9)); }),
+            ErrorKind::kInvalidArgument);
+  ledger.charge_statistics(run, event);
+  EXPECT_EQ(kind_of([&] { ledger.charge_statistics(run, event); }), ErrorKind::kBudgetExhausted);
+  EXPECT_EQ(ledger.run(run).statistics_attempts, 2);
+  // The statistics ate the training's share: what alone would fit no longer does.
+  EXPECT_EQ(kind_of([&] { ledger.set_training(run, training(500), 500); }), ErrorKind::kBudgetExhausted);
+  ledger.set_training(run, Event::repeated(Event::poisson_sampled(0.001, Event::gaussian(4)), 10), 10);
+  EXPECT_EQ(kind_of([&] { ledger.charge_statistics(run, event); }), ErrorKind::kInvalidArgument);
+}
+
+TEST_F(LedgerTest, EverythingIsThereAgainAfterOpening) {
+  const std::string run = reserve(3);
+  ledger.charge_statistics(run, Event::discrete_gaussian(20));
+  ledger.set_training(run, training(7), 7);
+  ledger.charge_steps(run, 3);
+  const std::string head = ledger.head();
+  const Ledger again = Ledger::open(path);
+  const RunRecord record = again.run(run);
+  EXPECT_EQ(record.epsilon, 3);
+  EXPECT_EQ(record.delta, 1e-6);
+  EXPECT_EQ(record.name, "a run");
+  EXPECT_EQ(record.statistics_attempts, 1);
+  EXPECT_EQ(record.statistics_event, Event::discrete_gaussian(20).to_json());
+  EXPECT_EQ(record.training_event, training(7).to_json());
+  EXPECT_EQ(record.planned_steps, 7);
+  EXPECT_EQ(record.charged_steps, 3);
+  EXPECT_EQ(again.head(), head);
+  EXPECT_EQ(again.history().back().kind, "steps");
+  EXPECT_EQ(again.history().back().hash, head);
+}
+
+TEST_F(LedgerTest, AmountsOutsideTheAllowedRangeAreRefused) {
+  for (double epsilon : {0.0, -1.0, std::nan(""), HUGE_VAL}) {
+    EXPECT_EQ(kind_of([&] { reserve(epsilon); }), ErrorKind::kInvalidArgument) << epsilon;
+    EXPECT_EQ(kind_of([&] { ledger.set_cap("people", epsilon, 1e-5, Relation::kAddOrRemoveOne, "row"); }),
+              ErrorKind::kInvalidArgument);
+  }
+  for (double delta : {-1e-9, 1.0, std::nan("")}) {
+    EXPECT_EQ(kind_of([&] { reserve(1, delta); }), ErrorKind::kInvalidArgument) << delta;
+  }
+  EXPECT_EQ(kind_of([&] {
+              ledger.reserve({"people", 1, 1e-6, Relation::kAddOrRemoveOne, "", ""});
+            }),
+            ErrorKind::kInvalidArgument);
+  EXPECT_EQ(kind_of([&] {
+              ledger.reserve({"peple", 1, 1e-6, Relation::kAddOrRemoveOne, "row", ""});
+            }),
+            ErrorKind::kNotFound);
+}
+
+}  // namespace
+}  // namespace discreet

@@ -1,0 +1,64 @@
+// What the ledger knows of a data set and of a run, computed from its entries.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "discreet/accounting/relation.h"
+#include "discreet/base/json.h"
+
+namespace discreet {
+
+// The most that all runs on a data set may cost together. Costs under another relation, or of another unit of
+// privacy, cannot be added, so runs under others are refused.
+struct Cap {
+  double epsilon = 0, delta = 0;
+  Relation relation = Relation::kAddOrRemoveOne;
+  std::string unit;
+};
+
+struct RunRecord {
+  std::string id, dataset, name;
+  std::string status;             // "reserved", "settled" or "given-up"
+  double epsilon = 0, delta = 0;  // reserved
+  Relation relation = Relation::kAddOrRemoveOne;
+  std::string unit;                       // "row", or "column NAME"
+  int64_t statistics_attempts = 0;        // each was paid for, also those whose result was lost
+  int64_t planned_steps = 0;              // 0 until the training plan is set
+  int64_t charged_steps = 0;              // at least as many as were released
+  Json statistics_event, training_event;  // null until charged
+  double settled_epsilon = 0, settled_delta = 0;
+  std::string certificate_sha256;  // once settled
+  std::string started, ended;      // UTC; ended is "" while reserved
+
+  bool anything_charged() const { return statistics_attempts > 0 || charged_steps > 0; }
+  // What the run counts against the cap: the whole reservation, unless it was settled (the certificate's
+  // numbers) or given up before anything was charged (nothing).
+  double counted_epsilon() const;
+  double counted_delta() const;
+  Json to_json() const;
+};
+
+struct DatasetRecord {
+  std::string id;
+  std::string name;                // the owner's latest label
+  std::vector<std::string> names;  // every label, the first one first
+  std::optional<Cap> cap;
+  bool cap_raised_after_runs = false;
+  std::vector<RunRecord> runs;  // oldest first
+
+  struct Spending {
+    double epsilon = 0, delta = 0;
+  };
+  // Basic composition: epsilons and deltas of the runs add up, also where each run was chosen after seeing
+  // the earlier ones (Rogers, Roth, Ullman and Vadhan 2016, section 3). Empty where runs of different
+  // relations or units count, which cannot be added.
+  std::optional<Spending> spent() const;
+  // Of the cap, never below 0. Empty without a cap.
+  std::optional<Spending> left() const;
+  Json to_json() const;
+};
+
+}  // namespace discreet
