@@ -1,0 +1,123 @@
+#include "discreet/accounting/rdp.h"
+
+#include <algorithm>
+#include <boost/math/tools/minima.hpp>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "discreet/accounting/renyi_sampled_gaussian.h"
+#include "discreet/base/error.h"
+#include "discreet/base/text.h"
+
+namespace discreet {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kUp = 1 + 1e-12;  // outweighs the roundings of a few sums and products
+
+// A tree of events as what composes: orders' worth of Renyi divergence, and plain (epsilon, delta).
+class Account {
+ public:
+  Account(const Event& event, Relation relation) : relation_(relation) { add(event, 1); }
+
+  bool has_renyi() const { return slope_ > 0 || !sampled_.empty(); }
+  double epsilon() const { return epsilon_; }
+  double delta() const { return delta_; }
+
+  double renyi(double order) const {
+    double sum = slope_ * order;
+    for (const auto& [rate_and_noise, count] : sampled_) {
+      sum += count * renyi_sampled_gaussian(rate_and_noise.first, rate_and_noise.second, order, relation_);
+    }
+    return sum * kUp;
+  }
+
+ private:
+  void add(const Event& event, double times) {
+    if (times == 0) return;
+    switch (event.kind()) {
+      case Event::Kind::kGaussian:
+      case Event::Kind::kDiscreteGaussian: {
+        const double ratio = (relation_ == Relation::kReplaceOne ? 2 : 1) / event.noise_multiplier();
+        slope_ += times * ratio * ratio / 2;
+        return;
+      }
+      case Event::Kind::kPoissonSampled: {
+        const Event& inner = event.events()[0];
+        if (inner.kind() != Event::Kind::kGaussian) {
+          throw Error(ErrorKind::kUnsupported,
+                      "poisson_sampled is accounted for a gaussian only, not for a " +
+                          std::string(to_string(inner.kind())));
+        }
+        if (event.sample_rate() == 1) return add(inner, times);
+        if (event.sample_rate() > 0) sampled_[{event.sample_rate(), inner.noise_multiplier()}] += times;
+        return;
+      }
+      case Event::Kind::kRepeated:
+        return add(event.events()[0], times * static_cast<double>(event.count()) * kUp);
+      case Event::Kind::kComposed:
+        for (const Event& part : event.events()) add(part, times);
+        return;
+      case Event::Kind::kEpsilonDelta:
+        epsilon_ += times * event.epsilon();
+        delta_ += times * event.delta();
+        return;
+    }
+  }
+
+  Relation relation_;
+  double slope_ = 0;                                     // sum of k^2 / (2 noise_multiplier^2)
+  std::map<std::pair<double, double>, double> sampled_;  // (sample_rate, noise_multiplier) -> how often
+  double epsilon_ = 0, delta_ = 0;
+};
+
+// The least epsilon over all orders for the Renyi part. Searched in t = ln(order - 1).
+double convert(const Account& account, double delta) {
+  const double kLow = std::log(1e-5), kHigh = std::log(1e9), kStride = 1;
+  const auto epsilon_at = [&](double t) {
+    const double beta = std::exp(t), order = 1 + beta;
+    const double value =
+        account.renyi(order) - std::log1p(1 / beta) - (std::log(delta) + std::log1p(beta)) / beta;
+    return std::isnan(value) ? kInfinity : value;
+  };
+  if (delta * delta >= -std::expm1(-account.renyi(1.001)) * kUp) return 0;
+  // For a Gaussian the minimum is near order - 1 = sqrt(ln(1/delta) / D_order * order).
+  double middle = std::clamp(0.5 * std::log(-std::log(delta) / account.renyi(2) * 2), kLow + kStride, 8.);
+  double at_middle = epsilon_at(middle), low = middle - kStride, high = middle + kStride;
+  double at_low = epsilon_at(low), at_high = epsilon_at(high);
+  while (at_low < at_middle && middle > kLow) {
+    std::tie(high, at_high, middle, at_middle) = std::tuple(middle, at_middle, low, at_low);
+    low -= kStride;
+    at_low = epsilon_at(low);
+  }
+  while (at_high < at_middle && middle < kHigh) {
+    std::tie(low, at_low, middle, at_middle) = std::tuple(middle, at_middle, high, at_high);
+    high += kStride;
+    at_high = epsilon_at(high);
+  }
+  const auto [best, value] = boost::math::tools::brent_find_minima(epsilon_at, low, high, 14);
+  return std::max(0., std::min({value, at_middle, at_low, at_high}) * kUp);
+}
+
+}  // namespace
+
+double rdp_epsilon(const Event& event, Relation relation, double delta) {
+  if (!(delta > 0 && delta < 1)) {
+    throw Error(ErrorKind::kInvalidArgument,
+                "delta must be above 0 and below 1, not " + format_number(delta));
+  }
+  const Account account(event, relation);
+  if (!account.has_renyi()) {
+    if (account.delta() <= delta) return account.epsilon() * kUp;
+  } else if (account.delta() * kUp < delta) {
+    return (account.epsilon() + convert(account, delta - account.delta() * kUp)) * kUp;
+  }
+  throw Error(ErrorKind::kInvalidArgument, "delta must be above " + format_number(account.delta()) +
+                                               ", the sum of the deltas of the events, not " +
+                                               format_number(delta));
+}
+
+}  // namespace discreet
