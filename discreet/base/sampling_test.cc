@@ -1,0 +1,185 @@
+#include "discreet/base/sampling.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <map>
+
+#include "discreet/base/error.h"
+
+namespace discreet {
+namespace {
+
+// Chi-square against the expected probabilities. With k cells the statistic is near normal, mean k - 1 and
+// variance 2 (k - 1); above mean + 7 deviations + 30 is a false alarm with probability below 1e-9.
+void expect_distribution(const std::map<int64_t, int64_t>& counts, int64_t draws,
+                         const std::function<double(int64_t)>& probability, int64_t low, int64_t high) {
+  double statistic = 0, rest = 1, cells = 0;
+  int64_t rest_count = draws;
+  for (int64_t x = low; x <= high; ++x) {
+    const double expected = probability(x) * static_cast<double>(draws);
+    if (expected < 10) continue;
+    const auto found = counts.find(x);
+    const int64_t count = found == counts.end() ? 0 : found->second;
+    statistic += (static_cast<double>(count) - expected) * (static_cast<double>(count) - expected) / expected;
+    rest -= probability(x);
+    rest_count -= count;
+    ++cells;
+  }
+  const double expected = std::max(rest * static_cast<double>(draws), 1.0);
+  statistic +=
+      (static_cast<double>(rest_count) - expected) * (static_cast<double>(rest_count) - expected) / expected;
+  EXPECT_LT(statistic, cells + 7 * std::sqrt(2 * cells) + 30);
+}
+
+TEST(UniformBelow, IsUniformAlsoWhereModuloWouldNotBe) {
+  RandomStream random = RandomStream::for_tests(1);
+  for (const uint64_t n : {1u, 2u, 3u, 7u, 64u, 100u}) {
+    std::map<int64_t, int64_t> counts;
+    for (int i = 0; i < 50000; ++i) ++counts[static_cast<int64_t>(uniform_below(random, n))];
+    expect_distribution(
+        counts, 50000, [&](int64_t) { return 1. / static_cast<double>(n); }, 0, static_cast<int64_t>(n) - 1);
+  }
+  // Two thirds of the range of 64 bits: a modulo would give the lower half twice as often.
+  const uint64_t n = UINT64_MAX / 3 * 2;
+  int64_t low = 0;
+  for (int i = 0; i < 100000; ++i) low += uniform_below(random, n) < n / 2;
+  EXPECT_NEAR(low, 50000, 6.2 * std::sqrt(25000.));  // 1e-9
+  EXPECT_THROW(uniform_below(random, 0), Error);
+}
+
+TEST(Bernoulli, HasItsProbability) {
+  RandomStream random = RandomStream::for_tests(2);
+  for (const double p : {0., 1e-3, 0.1, 0.5, 0.7, 1 - 1e-3, 1.}) {
+    int64_t hits = 0;
+    for (int i = 0; i < 200000; ++i) hits += bernoulli(random, p);
+    EXPECT_NEAR(hits, 200000 * p, 6.2 * std::sqrt(200000 * p * (1 - p)));  // 1e-9
+  }
+  for (const double p : {-1e-9, 1 + 1e-9, std::nan("")}) EXPECT_THROW(bernoulli(random, p), Error);
+}
+
+// The comparison goes on where 64 bits are equal: 0.5 + 2^-65 cannot be told from 0.5 by one word, and a p of
+// exactly 2^-64 k ends there. Counted on a stream whose words are known.
+TEST(Bernoulli, UsesEveryBitOfP) {
+  const uint64_t word = RandomStream::for_tests(5).next();
+  uint64_t high = word & ~uint64_t{0x7FF};  // 53 bits, so that p is a double
+  const double p = std::ldexp(static_cast<double>(high), -64);
+  RandomStream same = RandomStream::for_tests(5);
+  EXPECT_FALSE(bernoulli(same, p));  // uniform is at least p
+  same = RandomStream::for_tests(5);
+  EXPECT_TRUE(bernoulli(same, std::nextafter(p, 1.)));
+  // A tiny p is decided by many words; the smallest double by 17 of them if the first 16 were zero.
+  RandomStream random = RandomStream::for_tests(6);
+  for (int i = 0; i < 1000; ++i) EXPECT_FALSE(bernoulli(random, 5e-324));
+}
+
+TEST(PoissonSample, CountsAreBinomialAndEveryIndexHasItsRate) {
+  RandomStream random = RandomStream::for_tests(3);
+  const int64_t n = 40;
+  const double rate = 0.3;
+  std::map<int64_t, int64_t> sizes, indices, pairs;
+  const int64_t draws = 40000;
+  for (int64_t i = 0; i < draws; ++i) {
+    const auto sample = poisson_sample(random, n, rate);
+    ASSERT_TRUE(std::is_sorted(sample.begin(), sample.end()));
+    ++sizes[static_cast<int64_t>(sample.size())];
+    for (const int64_t index : sample) ++indices[index];
+    if (std::binary_search(sample.begin(), sample.end(), 0) &&
+        std::binary_search(sample.begin(), sample.end(), 1)) {
+      ++pairs[0];
+    }
+  }
+  const auto binomial = [&](int64_t k) {
+    return std::exp(std::lgamma(n + 1.) - std::lgamma(k + 1.) - std::lgamma(n - k + 1.) +
+                    static_cast<double>(k) * std::log(rate) + static_cast<double>(n - k) * std::log1p(-rate));
+  };
+  expect_distribution(sizes, draws, binomial, 0, n);
+  ASSERT_EQ(indices.begin()->first, 0);
+  ASSERT_EQ(indices.rbegin()->first, n - 1);
+  const double deviation = std::sqrt(draws * rate * (1 - rate));
+  for (const auto& [index, count] : indices) EXPECT_NEAR(count, draws * rate, 6.8 * deviation);  // 1e-11 each
+  EXPECT_NEAR(pairs[0], draws * rate * rate, 6.2 * std::sqrt(draws * rate * rate * (1 - rate * rate)));
+}
+
+TEST(PoissonSample, Corners) {
+  RandomStream random = RandomStream::for_tests(4);
+  EXPECT_TRUE(poisson_sample(random, 100, 0).empty());
+  EXPECT_TRUE(poisson_sample(random, 0, 0.5).empty());
+  EXPECT_EQ(poisson_sample(random, 100, 1).size(), 100u);
+  EXPECT_THROW(poisson_sample(random, -1, 0.5), Error);
+  EXPECT_THROW(poisson_sample(random, 10, 1.5), Error);
+  EXPECT_THROW(poisson_sample(random, 10, NAN), Error);
+}
+
+// The loop in poisson_sample and bernoulli() are the same test of the same words.
+TEST(PoissonSample, AgreesWithBernoulliWordByWord) {
+  for (const double rate : {1e-3, 0.25, 0.37, 0.999}) {
+    RandomStream a = RandomStream::for_tests(9), b = RandomStream::for_tests(9);
+    std::vector<int64_t> expected;
+    for (int64_t i = 0; i < 5000; ++i) {
+      if (bernoulli(b, rate)) expected.push_back(i);
+    }
+    EXPECT_EQ(poisson_sample(a, 5000, rate), expected);
+  }
+}
+
+TEST(Choose, EverySubsetEquallyOften) {
+  RandomStream random = RandomStream::for_tests(5);
+  std::map<int64_t, int64_t> counts;
+  for (int i = 0; i < 60000; ++i) {
+    const auto subset = choose(random, 6, 3);
+    ASSERT_EQ(subset.size(), 3u);
+    ASSERT_TRUE(subset[0] < subset[1] && subset[1] < subset[2]);
+    int64_t mask = 0;
+    for (const int64_t index : subset) mask |= int64_t{1} << index;
+    ++counts[mask];
+  }
+  EXPECT_EQ(counts.size(), 20u);
+  expect_distribution(
+      counts, 60000, [&](int64_t mask) { return counts.count(mask) ? 1. / 20 : 0.; }, 0, 63);
+  EXPECT_TRUE(choose(random, 5, 0).empty());
+  EXPECT_EQ(choose(random, 5, 5), (std::vector<int64_t>{0, 1, 2, 3, 4}));
+  EXPECT_THROW(choose(random, 5, 6), Error);
+  EXPECT_THROW(choose(random, 5, -1), Error);
+}
+
+TEST(DiscreteGaussian, IsTheDiscreteGaussian) {
+  RandomStream random = RandomStream::for_tests(6);
+  for (const double stddev : {1. / 1024, 0.25, 0.75, 1., 3.5, 20.0009765625}) {
+    double total = 0;
+    for (int64_t x = -400; x <= 400; ++x)
+      total += std::exp(-static_cast<double>(x * x) / (2 * stddev * stddev));
+    std::map<int64_t, int64_t> counts;
+    const int64_t draws = 40000;
+    for (int64_t i = 0; i < draws; ++i) ++counts[discrete_gaussian(random, stddev)];
+    expect_distribution(
+        counts, draws,
+        [&](int64_t x) { return std::exp(-static_cast<double>(x * x) / (2 * stddev * stddev)) / total; },
+        -200, 200);
+  }
+}
+
+TEST(DiscreteGaussian, AtTheLargestScale) {
+  RandomStream random = RandomStream::for_tests(7);
+  const double stddev = 0x1p30 - 1. / 1024;
+  double squares = 0;
+  const int draws = 4000;
+  for (int i = 0; i < draws; ++i) {
+    const double x = static_cast<double>(discrete_gaussian(random, stddev)) / stddev;
+    squares += x * x;
+  }
+  EXPECT_NEAR(squares / draws, 1, 7 * std::sqrt(2. / draws));  // 1e-10
+}
+
+TEST(DiscreteGaussian, RefusesWhatIsNotExact) {
+  RandomStream random = RandomStream::for_tests(8);
+  for (const double stddev :
+       {0., -1., 0.1, 1 + 1e-9, 0x1p31, static_cast<double>(NAN), static_cast<double>(INFINITY)}) {
+    EXPECT_THROW(discrete_gaussian(random, stddev), Error) << stddev;
+  }
+}
+
+}  // namespace
+}  // namespace discreet
