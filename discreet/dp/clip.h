@@ -1,0 +1,82 @@
+// The clipped sum: every unit's gradient scaled to norm at most max_grad_norm, then added. It carries its
+// sensitivity, and only from that can noise be calibrated (noise.h).
+//
+// One pass of autograd gives the gradients that flow into the operations with parameters; norms come from
+// ghost products or from small direct gradients (rules/), then one weighted product per parameter gives the
+// sum ("book-keeping", Bu et al. 2023). A parameter used several times, and a unit of several rows, have ONE
+// norm, that of the summed gradient, cross terms included.
+//
+// Floating point: norms are taken in double. Where rounding could move a sample's part of the sum by more
+// than 2^-12 of the clip, that sample is recomputed in double, one by one. Sums run in the model's precision
+// within 256 samples, in double across. What one unit adds has norm at most max_grad_norm * (1 + 2^-10), and
+// the sensitivity says so. Not proven: the last bits of the float sums depend on which other samples are in
+// the same block (Casacuberta et al. 2022).
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "discreet/dp/graph.h"
+
+namespace discreet {
+
+class ClippedSum {
+ public:
+  ClippedSum(ClippedSum&&) = default;
+  ClippedSum& operator=(ClippedSum&&) = default;
+
+  // Double, one for each trained parameter, in its shape. Not private: only noise makes them releasable.
+  const std::vector<at::Tensor>& tensors() const { return tensors_; }
+
+  // L2 norm by which adding or removing one unit can move the sum.
+  double sensitivity() const { return sensitivity_; }
+
+ private:
+  friend class Clipper;
+  ClippedSum(std::vector<at::Tensor> tensors, double sensitivity)
+      : tensors_(std::move(tensors)), sensitivity_(sensitivity) {}
+  std::vector<at::Tensor> tensors_;
+  double sensitivity_;
+};
+
+// Exact counts, private: for the owner's eyes only.
+struct ClipCounts {
+  int64_t units = 0;
+  int64_t clipped = 0;     // norm above max_grad_norm
+  int64_t not_finite = 0;  // NaN or infinity in the gradient: added nothing
+};
+
+class Clipper {
+ public:
+  // max_grad_norm: finite and positive, else kInvalidArgument. Parameters: floating, on one device.
+  Clipper(std::vector<TrainedParameter> parameters, double max_grad_norm);
+
+  // Adds the clipped gradients of one piece of a batch. output [rows, ...] with its graph;
+  // output_gradient, of the same shape: row i is the gradient of row i's own loss, any mean undone.
+  // unit_starts: the first row of each unit, ascending from 0 (rows of a unit are consecutive, and a unit is
+  // never split between calls); empty: each row is a unit. Throws kUnsupported (graph.h); nothing is added
+  // then.
+  void add(const at::Tensor& output, const at::Tensor& output_gradient,
+           const std::vector<int64_t>& unit_starts = {});
+
+  // The sum of all that was added since the last call; zero where nothing was.
+  ClippedSum take();
+
+  // Of everything added since construction.
+  const ClipCounts& counts() const { return counts_; }
+
+  const std::vector<TrainedParameter>& parameters() const { return parameters_; }
+  double max_grad_norm() const { return max_grad_norm_; }
+
+ private:
+  std::vector<at::Tensor> zeros() const;
+
+  std::vector<TrainedParameter> parameters_;
+  double max_grad_norm_;
+  std::vector<at::Tensor> sums_;
+  ClipCounts counts_;
+};
+
+}  // namespace discreet

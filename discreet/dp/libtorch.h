@@ -1,0 +1,87 @@
+// What differs between the supported libtorch versions (1.13 to 2.x) in the autograd graph, in one place.
+//
+// Nodes of the graph are named after the operation whose derivative they compute ("AddmmBackward0") and keep
+// what that needs as saved variables. Sizes are int64_t in one version and c10::SymInt in another, so every
+// access to them goes through these functions.
+#pragma once
+
+#include <torch/csrc/autograd/engine.h>
+#include <torch/csrc/autograd/functions/accumulate_grad.h>
+#include <torch/csrc/autograd/generated/Functions.h>
+#include <torch/torch.h>
+#include <torch/version.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace discreet::libtorch {
+
+using torch::autograd::AccumulateGrad;
+using torch::autograd::Edge;
+using torch::autograd::Node;
+namespace saved = torch::autograd::generated;
+
+using Shape = std::vector<int64_t>;
+
+inline int64_t integer(int64_t value) {
+  return value;
+}
+inline int64_t integer(const c10::SymInt& value) {
+  return value.expect_int();
+}
+
+template <typename Integer>
+Shape integers(const std::vector<Integer>& values) {
+  Shape result;
+  for (const Integer& value : values) result.push_back(integer(value));
+  return result;
+}
+
+// Dimensions of a reduction; empty where the operation reduces over all of them.
+inline Shape integers(const c10::OptionalArray<int64_t>& values) {
+  return values.list ? Shape(values.list->begin(), values.list->end()) : Shape();
+}
+
+#if TORCH_VERSION_MAJOR < 2
+// 1.13 records the shapes but keeps the accessor private; naming a private member in an explicit
+// instantiation is allowed by the language ([temp.spec]).
+template <auto Member>
+struct ShapeAccess {
+  friend auto recorded_shape(const torch::autograd::InputMetadata& metadata) { return (metadata.*Member)(); }
+};
+auto recorded_shape(const torch::autograd::InputMetadata& metadata);
+template struct ShapeAccess<&torch::autograd::InputMetadata::shape_as_dim_vector>;
+#else
+inline auto recorded_shape(const torch::autograd::InputMetadata& metadata) {
+  return metadata.shape_as_dim_vector();
+}
+#endif
+
+// Shape of what the operation of this node put out (and of the gradient that flows into the node).
+inline Shape output_shape(const Node& node, uint32_t output = 0) {
+  Shape shape;
+  for (const auto& size : recorded_shape(node.input_metadata(output))) shape.push_back(integer(size));
+  return shape;
+}
+
+// Shape of the tensor that entered the operation along this edge.
+inline Shape input_shape(const Edge& edge) {
+  return output_shape(*edge.function, edge.input_nr);
+}
+
+inline at::Tensor unpack(const torch::autograd::SavedVariable& variable, Node& node) {
+  return variable.unpack(node.shared_from_this()).detach();
+}
+
+// Gradients that flow into `edges` when `gradient` flows into `output`. No other gradient is computed or
+// stored, and the graph is kept. Undefined where nothing flows.
+inline std::vector<at::Tensor> gradients_at(const at::Tensor& output, const at::Tensor& gradient,
+                                            const std::vector<Edge>& edges) {
+  return torch::autograd::Engine::get_default_engine().execute(
+      {Edge(output.grad_fn(), output.output_nr())}, {gradient}, /*keep_graph=*/true, /*create_graph=*/false,
+      /*accumulate_grad=*/false, edges);
+}
+
+}  // namespace discreet::libtorch

@@ -1,0 +1,21 @@
+// The Gaussian mechanism on a clipped sum: dense noise on every coordinate of every trained parameter,
+// whether the batch touched it or not, rounded to the lattice of base/lattice_gaussian.h.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <vector>
+
+#include "discreet/base/random.h"
+#include "discreet/dp/clip.h"
+
+namespace discreet {
+
+// The standard deviation that noise on this sum must have: noise_multiplier * sensitivity.
+double noise_stddev(const ClippedSum& sum, double noise_multiplier);
+
+// Consumes the sum: one sum, one release. Double tensors in the parameters' shapes. noise_multiplier: finite
+// and positive, else kInvalidArgument. The caller charges for the release before this is called.
+std::vector<at::Tensor> add_noise(ClippedSum&& sum, double noise_multiplier, RandomStream& random);
+
+}  // namespace discreet

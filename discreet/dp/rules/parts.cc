@@ -1,0 +1,94 @@
+#include "discreet/dp/rules/parts.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "discreet/dp/rules/row_kernels.h"
+
+namespace discreet {
+
+WeightedRows::WeightedRows(const at::Tensor& weights, int64_t begin, int64_t end)
+    : begin_(begin), end_(end), weights_(weights.slice(0, begin, end)) {
+  const at::Tensor used = weights_ != 0;
+  if (!used.all().item<bool>()) {
+    const at::Tensor local = used.nonzero().squeeze(1);
+    weights_ = weights_.index_select(0, local);
+    index_ = local + begin;
+  }
+}
+
+at::Tensor WeightedRows::take(const at::Tensor& x) const {
+  return index_.defined() ? x.index_select(0, index_) : x.slice(0, begin_, end_);
+}
+
+at::Tensor WeightedRows::take_scaled(const at::Tensor& x) const {
+  std::vector<int64_t> shape(x.dim(), 1);
+  shape[0] = weights_.size(0);
+  const at::Tensor factor = weights_.view(shape), rows = take(x);
+  if (empty() || weights_.abs().min().item<double>() >= 0x1p-60) return rows * factor.to(x.scalar_type());
+  return (rows.to(at::kDouble) * factor).to(x.scalar_type());
+}
+
+SquaredNorms KeptRows::squared_norms() const {
+  return {row_squares(rows_), {}};
+}
+
+void KeptRows::add_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) const {
+  const WeightedRows rows(weights, begin, end);
+  if (rows.empty()) return;
+  sum.add_(rows.weights().unsqueeze(0).mm(rows.take(rows_)).view(sum.sizes()));
+}
+
+at::Tensor KeptRows::gradient(int64_t begin, int64_t end, at::IntArrayRef shape) const {
+  return rows_.slice(0, begin, end).sum(0).view(shape);
+}
+
+namespace outer {
+
+bool direct_is_cheaper(int64_t t, int64_t m, int64_t k) {
+  // Ghost: two t x t products, in double (twice the work). Direct: one m x k matrix.
+  return 2.0 * t * (m + k) > 1.0 * m * k;
+}
+
+SquaredNorms squared_norms(const at::Tensor& left, const at::Tensor& right, at::Tensor matrices) {
+  const int64_t n = left.size(0), t = left.size(1), m = left.size(2), k = right.size(2);
+  if (t == 1 && !matrices.defined()) return {row_squares(left) * row_squares(right), {}};
+  SquaredNorms result{at::empty({n}, left.options().dtype(at::kDouble)), {}};
+  const bool direct = matrices.defined() || direct_is_cheaper(t, m, k);
+  const int64_t block =
+      std::max<int64_t>(1, kBlockNumbers / std::max<int64_t>(1, direct ? m * k : t * (m + k + 2 * t)));
+  for (int64_t begin = 0; begin < n; begin += block) {
+    const int64_t end = std::min(begin + block, n);
+    const at::Tensor l = left.slice(0, begin, end), r = right.slice(0, begin, end);
+    at::Tensor squared;
+    if (direct) {
+      const at::Tensor products = l.transpose(1, 2).bmm(r);
+      if (matrices.defined()) matrices.slice(0, begin, end).copy_(products);
+      squared = row_squares(products);
+    } else {
+      const at::Tensor ld = l.to(at::kDouble), rd = r.to(at::kDouble);
+      squared = (ld.bmm(ld.transpose(1, 2)) * rd.bmm(rd.transpose(1, 2))).sum({1, 2}).clamp_min(0);
+    }
+    result.squared.slice(0, begin, end).copy_(squared);
+  }
+  // Rounding of a sum of t products: sqrt(t) units in the last place with overwhelming probability (Higham
+  // and Mary 2019, "A new approach to probabilistic rounding error analysis"), times 4 to be safe.
+  const double unit = left.scalar_type() == at::kDouble ? 0x1p-53 : 0x1p-24;
+  const at::Tensor lengths =
+      (row_squares(left.reshape({n * t, m})) * row_squares(right.reshape({n * t, k}))).sqrt();
+  result.error = lengths.view({n, t}).sum(1) * (4 * std::sqrt(static_cast<double>(t)) * unit);
+  return result;
+}
+
+void add_product(const at::Tensor& left, const at::Tensor& right, at::Tensor sum) {
+  const at::Tensor l = left.reshape({-1, left.size(-1)}), r = right.reshape({-1, right.size(-1)});
+  if (sum.stride(0) < sum.stride(1)) {
+    sum.t().add_(r.t().mm(l));
+  } else {
+    sum.add_(l.t().mm(r));
+  }
+}
+
+}  // namespace outer
+}  // namespace discreet

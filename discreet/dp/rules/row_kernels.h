@@ -1,0 +1,18 @@
+// Sums over the rows of a matrix, accumulated in double: one pass over memory, no copy in double.
+#pragma once
+
+#include <torch/torch.h>
+
+namespace discreet {
+
+// x [n, ...] float or double -> double [n]: sum of squares of each row. A value that is not finite makes its
+// own row's result not finite and touches no other.
+at::Tensor row_squares(const at::Tensor& x);
+
+// x [n, ...] -> double [n]: sum of each row.
+at::Tensor row_sums(const at::Tensor& x);
+
+// x [n, t, m] -> double [n, m]: sum over the middle.
+at::Tensor middle_sums(const at::Tensor& x);
+
+}  // namespace discreet
