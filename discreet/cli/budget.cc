@@ -1,0 +1,225 @@
+// discreet budget: what was spent on each data set, its cap, and every record of the ledger.
+#include <filesystem>
+#include <iostream>
+
+#include "discreet/base/error.h"
+#include "discreet/base/text.h"
+#include "discreet/cli/arguments.h"
+#include "discreet/cli/command.h"
+#include "discreet/cli/words.h"
+#include "discreet/store/ledger.h"
+
+namespace discreet {
+namespace {
+
+struct Flags {
+  Written ledger;
+  bool json = false;
+
+  void add_to(CLI::App& app) {
+    app.add_option("--ledger", ledger, "the ledger's file (default: ledger.db in the user's data folder)")
+        ->type_name("PATH");
+    app.add_flag("--json", json, "one JSON object on standard output");
+  }
+  std::filesystem::path path() const {
+    return ledger ? std::filesystem::path(*ledger) : Ledger::default_path();
+  }
+};
+
+std::string amount(double epsilon, double delta) {
+  return "epsilon " + format_number(epsilon, 6) + ", delta " + format_number(delta);
+}
+
+std::string terms(Relation relation, const std::string& unit) {
+  return std::string(to_string(relation)) + ", unit " + unit;
+}
+
+std::string progress(const RunRecord& run) {
+  if (run.status == "reserved") {
+    return "reserved, " + std::to_string(run.charged_steps) + " of " +
+           (run.planned_steps == 0 ? "?" : std::to_string(run.planned_steps)) + " steps charged";
+  }
+  return run.status == "given-up" && !run.anything_charged() ? "given up, nothing charged" : run.status;
+}
+
+void print_dataset(const DatasetRecord& dataset) {
+  std::cout << dataset.name << "  (" << dataset.id << ")\n";
+  Lines lines;
+  if (const auto spent = dataset.spent()) {
+    lines.add("spent", amount(spent->epsilon, spent->delta));
+  } else {
+    lines.add("spent", "runs under several relations or units, which cannot be added");
+  }
+  if (const auto left = dataset.left()) {
+    lines.add("left", amount(left->epsilon, left->delta) + " of a cap of " +
+                          amount(dataset.cap->epsilon, dataset.cap->delta) + " (" +
+                          terms(dataset.cap->relation, dataset.cap->unit) + ")");
+  } else if (!dataset.cap) {
+    lines.add("left", "no cap is set: discreet budget set \"" + dataset.name + "\" --epsilon E --delta D");
+  }
+  if (dataset.cap_raised_after_runs) lines.add("note", "the cap was raised after runs had spent from it");
+  for (const RunRecord& run : dataset.runs) {
+    lines.add("run " + run.id, amount(run.counted_epsilon(), run.counted_delta()) + "  " + progress(run) +
+                                   "  " + run.started + (run.name.empty() ? "" : "  " + run.name) +
+                                   (dataset.spent() ? "" : "  (" + terms(run.relation, run.unit) + ")"));
+  }
+  std::cout << lines.text("  ");
+}
+
+int show(const std::vector<std::string>& arguments) {
+  CLI::App app("What was spent on each data set, what is left, and by which runs.", "discreet budget show");
+  Flags flags;
+  Written name;
+  app.add_option("DATASET", name, "only this data set: its name or id");
+  flags.add_to(app);
+  if (!parse_arguments(app, arguments)) return 0;
+
+  std::vector<DatasetRecord> datasets;
+  const bool exists = std::filesystem::exists(flags.path());  // looking makes no ledger
+  if (exists) {
+    const Ledger ledger = Ledger::open(flags.path());
+    datasets = name ? std::vector<DatasetRecord>{ledger.dataset(*name)} : ledger.datasets();
+  } else if (flags.ledger || name) {
+    throw Error(ErrorKind::kNotFound, "there is no ledger " + flags.path().string());
+  }
+  if (flags.json) {
+    Json json = {{"ledger", flags.path().string()}, {"datasets", Json::array()}};
+    for (const DatasetRecord& dataset : datasets) json["datasets"].push_back(dataset.to_json());
+    std::cout << json.dump(-1, ' ', false, Json::error_handler_t::replace) << "\n";
+    return 0;
+  }
+  if (datasets.empty())
+    std::cout << "Nothing has been spent: " << flags.path().string() << " records no data set.\n";
+  for (const DatasetRecord& dataset : datasets) print_dataset(dataset);
+  if (!datasets.empty()) {
+    std::cout << "Epsilon says how much one unit's data can show in all that was released: the smaller, the "
+                 "less.\n";
+  }
+  return 0;
+}
+
+int set(const std::vector<std::string>& arguments) {
+  CLI::App app("Sets the most that all runs on a data set may spend together.", "discreet budget set");
+  Flags flags;
+  std::string dataset, epsilon_text, delta_text, relation_name = "add-or-remove-one", unit = "row";
+  bool new_dataset = false;
+  app.add_option("DATASET", dataset, "its name or id")->required();
+  app.add_option("--epsilon", epsilon_text, "above 0, to 1000")->required()->type_name("E");
+  app.add_option("--delta", delta_text, "above 0, below 1")->required()->type_name("D");
+  app.add_option("--relation", relation_name, "add-or-remove-one (default), replace-one or zero-out")
+      ->type_name("R");
+  app.add_option("--unit", unit, "what one unit is: row (default), or the column that says whose row it is")
+      ->type_name("COLUMN");
+  app.add_flag("--new-dataset", new_dataset,
+               "the name is not a slip: keep the cap for a data set still to come");
+  flags.add_to(app);
+  if (!parse_arguments(app, arguments)) return 0;
+
+  const double epsilon = number("--epsilon", epsilon_text, 1e-9, 1000, "a number above 0, to 1000");
+  const double delta = probability("--delta", delta_text);
+  const Relation relation = parse_relation(relation_name);
+  Ledger ledger = Ledger::open(flags.path());
+  bool known = true;
+  try {
+    dataset = ledger.dataset(dataset).id;
+  } catch (const Error& error) {
+    // A name that is close to a known one is probably a slip, and a cap on it would hold nobody back.
+    const bool close = std::string(error.what()).find("did you mean") != std::string::npos;
+    if (error.kind() != ErrorKind::kNotFound || (close && !new_dataset)) {
+      throw error.kind() == ErrorKind::kNotFound
+          ? Error(error.kind(), std::string(error.what()) + " (--new-dataset if it is still to come)")
+          : error;
+    }
+    known = false;
+  }
+  ledger.set_cap(dataset, epsilon, delta, relation, unit == "row" ? unit : "column " + unit);
+  const DatasetRecord record = ledger.dataset(dataset);
+  if (flags.json) {
+    std::cout << record.to_json().dump(-1, ' ', false, Json::error_handler_t::replace) << "\n";
+    return 0;
+  }
+  print_dataset(record);
+  if (!known)
+    std::cout << "No run has used this name yet: the cap will hold for the data set trained under it.\n";
+  return 0;
+}
+
+int history(const std::vector<std::string>& arguments) {
+  CLI::App app("Every record of the ledger, oldest first.", "discreet budget history");
+  Flags flags;
+  Written name;
+  app.add_option("DATASET", name, "only this data set: its name or id");
+  flags.add_to(app);
+  if (!parse_arguments(app, arguments)) return 0;
+  if (!std::filesystem::exists(flags.path())) {
+    throw Error(ErrorKind::kNotFound, "there is no ledger " + flags.path().string());
+  }
+  const Ledger ledger = Ledger::open(flags.path());
+  std::vector<std::string> subjects;  // of the entries to show; all if empty
+  if (name) {
+    const DatasetRecord dataset = ledger.dataset(*name);
+    subjects.push_back(dataset.id);
+    for (const RunRecord& run : dataset.runs) {
+      subjects.push_back(run.dataset);
+      subjects.push_back(run.id);
+    }
+  }
+  Json entries = Json::array();
+  for (const Entry& entry : ledger.history()) {
+    if (name && std::find(subjects.begin(), subjects.end(), entry.subject) == subjects.end()) continue;
+    entries.push_back({{"number", entry.number},
+                       {"time", entry.time},
+                       {"kind", entry.kind},
+                       {"subject", entry.subject},
+                       {"steps", entry.amount == 0 ? Json() : Json(entry.amount)},
+                       {"content", entry.body.empty() ? Json() : Json::parse(entry.body)},
+                       {"hash", entry.hash}});
+  }
+  if (flags.json) {
+    std::cout << Json{{"ledger", flags.path().string()}, {"head", ledger.head()}, {"entries", entries}}.dump(
+                     -1, ' ', false, Json::error_handler_t::replace)
+              << "\n";
+    return 0;
+  }
+  for (const Json& entry : entries) {
+    std::string line = std::to_string(entry["number"].get<int64_t>());
+    line.insert(0, line.size() < 6 ? 6 - line.size() : 0, ' ');
+    std::string kind = entry["kind"];
+    kind.resize(std::max<size_t>(kind.size(), 10), ' ');
+    std::cout << line << "  " << entry["time"].get<std::string>() << "  " << kind << "  "
+              << entry["subject"].get<std::string>();
+    if (!entry["steps"].is_null()) std::cout << "  steps " << entry["steps"];
+    if (entry["content"].is_object() && !entry["content"].empty()) {
+      std::cout << "  " << entry["content"].dump(-1, ' ', false, Json::error_handler_t::replace);
+    }
+    std::cout << "\n";
+  }
+  return 0;
+}
+
+}  // namespace
+
+int budget_command(const std::vector<std::string>& arguments) {
+  const std::string word = arguments.empty() ? "show" : arguments[0];
+  const std::vector<std::string> rest(arguments.begin() + (arguments.empty() ? 0 : 1), arguments.end());
+  if (word == "set") return set(rest);
+  if (word == "history") return history(rest);
+  if (word == "show") return show(rest);
+  if (word == "--help" || word == "-h") {
+    std::cout << "What was spent on each data set. Every run reserves its whole cost before it starts.\n\n"
+                 "usage: discreet budget [show] [DATASET]\n"
+                 "       discreet budget set DATASET --epsilon E --delta D [--relation R] [--unit COLUMN]\n"
+                 "       discreet budget history [DATASET]\n\n"
+                 "Each takes --ledger PATH and --json; --help behind each tells more.\n";
+    return 0;
+  }
+  if (!word.starts_with("-")) {
+    const std::string close = nearest(word, {"show", "set", "history"});
+    throw Error(ErrorKind::kInvalidArgument, "discreet budget: \"" + word +
+                                                 "\" is not one of show, set, history" +
+                                                 (close.empty() ? "" : "; did you mean " + close + "?"));
+  }
+  return show(arguments);
+}
+
+}  // namespace discreet
