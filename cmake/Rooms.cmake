@@ -27,6 +27,7 @@ function(discreet_room name)
     target_link_libraries(${name}_test PRIVATE ${target} discreet_warnings GTest::gtest GTest::gmock GTest::gtest_main)
     if(room_TORCH)
       target_precompile_headers(${name}_test REUSE_FROM discreet_torch_headers)
+      target_compile_options(${name}_test PRIVATE -fPIC)  # as the precompiled header was compiled
     endif()
     add_test(NAME ${name} COMMAND ${name}_test)
     set_tests_properties(${name} PROPERTIES ENVIRONMENT "OMP_WAIT_POLICY=passive;DISCREET_SOURCE=${PROJECT_SOURCE_DIR}")
