@@ -65,7 +65,7 @@ std::string question(const Guarantee& guarantee) {
       return "whether your " + rows + " " + were + " used to train this model, or left empty";
     case Relation::kReplaceOne:
       return "which of two things your " + rows +
-             " said when this model was trained, an illness or good health";
+             " said when this model was trained, for example an illness or good health";
   }
   return "";
 }

@@ -36,7 +36,7 @@ std::string trimmed(std::string number) {
 
 std::string percent_rounded_up(double probability) {
   const double percent = 100 * probability;
-  if (percent >= 100) return "100 %";
+  if (percent >= 100) return "100\u00A0%";
   const double missing = 100 - percent;
   int decimals = missing >= 0.1 ? 1 : static_cast<int>(std::ceil(-std::log10(missing))) + 1;
   if (decimals > 9) return "more than 99.99999999\u00A0%";

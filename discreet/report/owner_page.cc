@@ -76,30 +76,54 @@ Html loss_curve(const OwnerFacts& facts) {
   return figure(draw(plot), text("Loss during training. Private records went into every point."));
 }
 
-Html confusion_table(const OwnerFacts& facts) {
-  const size_t classes = facts.confusion.size();
-  if (facts.classes.size() != classes) {
+void require_square(const OwnerFacts& facts) {
+  bool square = facts.classes.size() == facts.confusion.size();
+  for (const auto& line : facts.confusion) square = square && line.size() == facts.confusion.size();
+  if (!square) {
     throw Error(ErrorKind::kInvalidArgument,
                 "the confusion matrix must have one row and one column for each class");
   }
+}
+
+Html confusion_table(const OwnerFacts& facts) {
   std::vector<TableColumn> columns = {{"Truth"}};
   for (const ClassFacts& one : facts.classes) columns.push_back({one.name, true});
   std::vector<std::vector<Html>> rows;
-  for (size_t truth = 0; truth < classes; ++truth) {
-    const auto& line = facts.confusion[truth];
-    if (line.size() != classes) {
-      throw Error(ErrorKind::kInvalidArgument,
-                  "the confusion matrix must have one row and one column for each class");
-    }
+  for (size_t truth = 0; truth < facts.classes.size(); ++truth) {
     std::vector<Html> cells = {text(facts.classes[truth].name)};
-    for (size_t guess = 0; guess < classes; ++guess) {
-      const Html words =
-          line[guess] == 0 ? element("span", {{"class", "faint"}}, text("0")) : count(line[guess]);
-      cells.push_back(truth == guess ? element("strong", words) : words);
+    for (size_t guess = 0; guess < facts.classes.size(); ++guess) {
+      const int64_t records = facts.confusion[truth][guess];
+      const Html words = records == 0 ? element("span", {{"class", "faint"}}, text("0")) : count(records);
+      cells.push_back(truth == guess ? strong(words) : words);
     }
     rows.push_back(std::move(cells));
   }
   return table("Confusion: rows are the truth, columns what the model said", columns, rows, false);
+}
+
+// For data with so many classes that a square table of them cannot be read.
+Html mistakes_table(const OwnerFacts& facts, size_t most) {
+  struct Mistake {
+    int64_t records;
+    size_t truth, guess;
+  };
+  std::vector<Mistake> mistakes;
+  for (size_t truth = 0; truth < facts.classes.size(); ++truth) {
+    for (size_t guess = 0; guess < facts.classes.size(); ++guess) {
+      const int64_t records = facts.confusion[truth][guess];
+      if (truth != guess && records > 0) mistakes.push_back({records, truth, guess});
+    }
+  }
+  std::stable_sort(mistakes.begin(), mistakes.end(),
+                   [](const Mistake& a, const Mistake& b) { return a.records > b.records; });
+  if (mistakes.size() > most) mistakes.resize(most);
+  std::vector<std::vector<Html>> rows;
+  for (const Mistake& one : mistakes) {
+    rows.push_back(
+        {text(facts.classes[one.truth].name), text(facts.classes[one.guess].name), count(one.records)});
+  }
+  return table("The most frequent mistakes", {{"Truth"}, {"What the model said"}, {"Records", true}}, rows,
+               false);
 }
 
 Html class_table(const OwnerFacts& facts) {
@@ -178,7 +202,10 @@ std::string owner_html(const OwnerFacts& facts) {
   page.section("quality", "How good it is", measured);
   if (!facts.classes.empty()) {
     Html by_class = class_table(facts);
-    if (!facts.confusion.empty()) by_class += confusion_table(facts);
+    if (!facts.confusion.empty()) {
+      require_square(facts);
+      by_class += facts.classes.size() <= 16 ? confusion_table(facts) : mistakes_table(facts, 30);
+    }
     page.section("classes", "Class by class", by_class);
   }
   if (!facts.images.empty() || !facts.rows.empty()) {

@@ -80,13 +80,14 @@ Html inline_svg(std::string svg, const std::string& style, const std::string& de
   const auto replace = [&](const std::string& pattern, const std::string& with) {
     svg = std::regex_replace(svg, std::regex(pattern), with);
   };
+  replace(" ?= ?'", "='");
   for (const InkName& ink : kInks) {
     const std::string drawn = std::string("rgb\\( *0, *0, *") + ink.drawn + "\\)";
     const std::string name = ink.name;
     replace("<use xlink:href='#gpPt6' (transform='[^']*') color='" + drawn + "'/>",
             "<circle r=\"1\" $1 class=\"fill-" + name + "\" stroke=\"none\"/>");
-    replace("stroke ?= ?['\"]" + drawn + "['\"]", "class=\"line-" + name + "\"");
-    replace("fill ?= ?['\"]" + drawn + "['\"]", "class=\"fill-" + name + "\"");
+    replace("stroke=['\"]" + drawn + "['\"]", "class=\"line-" + name + "\"");
+    replace("fill=['\"]" + drawn + "['\"]", "class=\"fill-" + name + "\"");
   }
   replace(" id=\"[^\"]*\"", "");
   replace("<title>[^<]*</title>", "");

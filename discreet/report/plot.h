@@ -45,7 +45,7 @@ struct Plot {
   std::vector<PlotLine> lines;
   std::vector<PlotLabel> labels;
   std::vector<PlotPoint> dots;
-  int right_margin = 1;     // in characters: room for labels beyond the end of the x axis
+  int right_margin = 3;     // in characters: room for labels beyond the end of the x axis
   std::string description;  // what a person who cannot see it should know; may hold any text (it is escaped)
   int width = 420, height = 300;  // units of the drawing; it scales with the page
 };

@@ -1,5 +1,6 @@
 #include "discreet/report/report.h"
 
+#include <cmath>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,7 +25,10 @@ std::string capitalised(std::string words) {
 Html plain_value(const Json& value) {
   if (value.is_string()) return text(value.get_ref<const std::string&>());
   if (value.is_boolean()) return text(value.get<bool>() ? "yes" : "no");
-  if (value.is_number_integer()) return number(value.get<double>(), with_commas(value.get<int64_t>()));
+  if (value.is_number() && value.get<double>() == std::floor(value.get<double>()) &&
+      std::abs(value.get<double>()) < 1e15) {
+    return number(value.get<double>(), with_commas(static_cast<int64_t>(value.get<double>())));
+  }
   if (value.is_number()) return number(value.get<double>(), significant(value.get<double>()));
   if (!value.is_array()) return text(value.is_null() ? "—" : value.dump());
   Html all;

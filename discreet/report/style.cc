@@ -48,7 +48,7 @@ pre code { padding: 0; background: none; }
 .key-facts > div { min-width: 0; }
 .key-facts dt { color: var(--soft); font-size: 0.9rem; }
 .key-facts dd { margin: 0; }
-.key-facts .value { font-size: 1.4rem; line-height: 1.3; font-weight: 600; letter-spacing: -0.01em; }
+.key-facts .value { font-size: 1.3rem; line-height: 1.3; font-weight: 600; letter-spacing: -0.01em; }
 .key-facts .note { color: var(--soft); font-size: 0.9rem; line-height: 1.45; margin-top: 0.25rem; }
 .notice { margin: 1.75rem 0; padding: 1.1rem 1.35rem; background: var(--panel); border-left: 3px solid var(--accent); }
 .notice > :last-child { margin-bottom: 0; }
@@ -63,7 +63,7 @@ pre code { padding: 0; background: none; }
 .badge.warning { color: var(--warning); } .badge.warning::before { background: var(--warning); }
 .table { overflow-x: auto; margin: 1.5rem 0; }
 table { width: 100%; border-collapse: collapse; font-size: 0.95rem; line-height: 1.5; }
-caption { text-align: left; padding-bottom: 0.6rem; color: var(--soft); font-size: 0.9rem; }
+caption { max-width: calc(100vw - 2.5rem); text-align: left; padding-bottom: 0.6rem; color: var(--soft); font-size: 0.9rem; }
 th, td { padding: 0.65rem 1.25rem 0.65rem 0; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--hair); font-weight: 400; }
 th:last-child, td:last-child { padding-right: 0; }

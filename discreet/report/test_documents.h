@@ -17,11 +17,13 @@ inline Certificate certificate(Relation relation = Relation::kAddOrRemoveOne,
                                double noise_multiplier = 1.2109375) {
   const double sample_rate = 0.034133333333333335;
   Certificate certificate;
-  Phase statistics{.name = "statistics"};
+  Phase statistics;
+  statistics.name = "statistics";
   statistics.event = Event::discrete_gaussian(17.25);
   statistics.delta = 1e-6;
   statistics.epsilon = rdp_epsilon(statistics.event, relation, statistics.delta);
-  Phase training{.name = "training"};
+  Phase training;
+  training.name = "training";
   training.event =
       Event::repeated(Event::poisson_sampled(sample_rate, Event::gaussian(noise_multiplier)), 1172);
   training.delta = 9e-6;

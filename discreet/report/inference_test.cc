@@ -1,0 +1,98 @@
+#include "discreet/report/inference.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace discreet {
+namespace {
+
+// From the definition: (fpr, tpr) is allowed iff both inequalities hold, for the set "say present" and for
+// its complement, with the two worlds in either order.
+bool allowed(double epsilon, double delta, double fpr, double tpr) {
+  const double e = std::exp(epsilon);
+  return tpr <= e * fpr + delta + 1e-12 && fpr <= e * tpr + delta + 1e-12 &&
+         1 - tpr <= e * (1 - fpr) + delta + 1e-12 && 1 - fpr <= e * (1 - tpr) + delta + 1e-12;
+}
+
+double cumulative(double x) {
+  return 0.5 * std::erfc(-x / std::sqrt(2.0));
+}
+
+TEST(Inference, KnownValues) {
+  EXPECT_NEAR(highest_belief(3, 0.5), 0.9525741268224334, 1e-15);
+  EXPECT_NEAR(highest_belief(std::log(3), 0.25), 0.5, 1e-15);  // odds 1 to 3 become 1 to 1
+  EXPECT_NEAR(best_guess(3, 1e-5, 0.5), (std::exp(3) + 1e-5) / (1 + std::exp(3)), 1e-15);
+  EXPECT_EQ(highest_belief(5, 0), 0);
+  EXPECT_EQ(highest_belief(5, 1), 1);
+  EXPECT_EQ(highest_belief(0, 0.3), 0.3);
+  EXPECT_NEAR(lowest_belief(3, 0.5), 1 - highest_belief(3, 0.5), 1e-15);
+  EXPECT_EQ(highest_true_positive_rate(1, 0.25, 0), 0.25);
+  EXPECT_EQ(best_guess(0, 0, 0.5), 0.5);
+  EXPECT_NEAR(best_guess(2000, 0, 0.5), 1, 1e-15);  // no overflow
+}
+
+TEST(Inference, BestGuessIsTheMaximumOverAllTestsThatTheDefinitionAllows) {
+  constexpr int kGrid = 600;
+  for (const double epsilon : {0.0, 0.1, 1.0, 3.0}) {
+    for (const double delta : {0.0, 0.01, 0.2}) {
+      for (const double prior : {0.05, 0.5, 0.8}) {
+        double best = 0;
+        for (int i = 0; i <= kGrid; ++i) {
+          for (int j = 0; j <= kGrid; ++j) {
+            const double fpr = double(i) / kGrid, tpr = double(j) / kGrid;
+            if (allowed(epsilon, delta, fpr, tpr))
+              best = std::max(best, prior * tpr + (1 - prior) * (1 - fpr));
+          }
+        }
+        EXPECT_LE(best, best_guess(epsilon, delta, prior) + 1e-9);
+        EXPECT_GE(best, best_guess(epsilon, delta, prior) - 2.0 / kGrid)
+            << epsilon << " " << delta << " " << prior;
+      }
+    }
+  }
+}
+
+TEST(Inference, HighestTruePositiveRateIsTheLargestAllowed) {
+  for (const double epsilon : {0.0, 0.5, 2.0}) {
+    for (const double delta : {0.0, 0.05}) {
+      for (double fpr = 0; fpr <= 1; fpr += 0.01) {
+        const double tpr = highest_true_positive_rate(epsilon, delta, fpr);
+        EXPECT_TRUE(allowed(epsilon, delta, fpr, tpr));
+        EXPECT_TRUE(tpr == 1 || !allowed(epsilon, delta, fpr, std::min(1.0, tpr + 1e-6)));
+      }
+    }
+  }
+}
+
+// Randomised response tells the truth with probability e^epsilon / (1 + e^epsilon): the bound is reached.
+TEST(Inference, RandomisedResponseReachesTheBound) {
+  for (const double epsilon : {0.3, 1.0, 4.0}) {
+    const double truth = std::exp(epsilon) / (1 + std::exp(epsilon));
+    EXPECT_NEAR(best_guess(epsilon, 0, 0.5), truth, 1e-15);
+    EXPECT_NEAR(highest_belief(epsilon, 0.5), truth, 1e-15);
+  }
+}
+
+// The best test against a Gaussian of sensitivity mu deviations, whose exact delta(epsilon) is known
+// (Balle and Wang 2018, Theorem 8), stays within the bound and the bound is not idle.
+TEST(Inference, GaussianMechanismStaysWithin) {
+  for (const double mu : {0.5, 1.0, 2.0}) {
+    for (const double epsilon : {0.5, 1.0, 3.0}) {
+      const double delta =
+          cumulative(mu / 2 - epsilon / mu) - std::exp(epsilon) * cumulative(-mu / 2 - epsilon / mu);
+      double closest = 1;
+      for (double threshold = -6; threshold < 6; threshold += 0.01) {
+        const double fpr = cumulative(-threshold), tpr = cumulative(mu - threshold);
+        const double bound = highest_true_positive_rate(epsilon, delta, fpr);
+        EXPECT_LE(tpr, bound + 1e-12);
+        closest = std::min(closest, bound - tpr);
+      }
+      EXPECT_LT(closest, 1e-4);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace discreet
