@@ -4,6 +4,7 @@
 #include <cassert>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 namespace discreet {
 namespace {
@@ -14,10 +15,10 @@ constexpr double kMaxPoints = 262144;
 // Bound on the relative rounding error of a handful of operations, libm's exp, log, expm1, log1p included.
 constexpr double kRounding = 16 * std::numeric_limits<double>::epsilon();
 
-// ln(e^a + e^b).
+// ln(e^a + e^b); NaN where either is.
 double log_add(double a, double b) {
-  const double high = std::max(a, b);
-  return high == -kInfinity ? high : high + std::log1p(std::exp(std::min(a, b) - high));
+  if (a < b) std::swap(a, b);
+  return std::isinf(a) && !std::isnan(b) ? a : a + std::log1p(std::exp(b - a));
 }
 
 // ln(1 - q + q e^w).
@@ -25,39 +26,32 @@ double log_mixture(double q, double w) {
   return w < 30 ? std::log1p(q * std::expm1(w)) : w + std::log(q + (1 - q) * std::exp(-w));
 }
 
-struct Term {
-  double log_value;       // ln of the integrand, without the Gaussian's constant
-  double relative_error;  // of its exponential
-};
-
-// A sum of exponentials of terms, with a bound on its rounding error.
-class Sum {
+// A sum of exponentials.
+class LogSum {
  public:
-  void add(const Term& term) {
-    if (term.log_value == -kInfinity) return;
-    if (term.log_value > scale_) {
-      const double shrink = std::exp(scale_ - term.log_value);
-      sum_ *= shrink;
-      error_ *= shrink;
-      scale_ = term.log_value;
+  void add(double log_term) {
+    if (log_term == -kInfinity) return;
+    if (log_term > largest_) {
+      sum_ *= std::exp(largest_ - log_term);
+      largest_ = log_term;
     }
-    const double value = std::exp(term.log_value - scale_);
-    sum_ += value;
-    error_ += value * term.relative_error;
+    sum_ += std::exp(log_term - largest_);
     ++count_;
   }
-  double log_upper() const {
-    return sum_ == 0 ? -kInfinity : scale_ + std::log(sum_ * (1 + count_ * kRounding) + error_);
+  double largest() const { return largest_; }
+  double upper() const {
+    return sum_ == 0 ? -kInfinity : largest_ + std::log(sum_ * (1 + count_ * kRounding));
   }
 
  private:
-  double scale_ = -kInfinity, sum_ = 0, error_ = 0, count_ = 0;
+  double largest_ = -kInfinity, sum_ = 0, count_ = 0;
 };
 
+// Names as in the header: rate q, noise s, order a, b = a - 1.
 class Integral {
  public:
-  Integral(double q, double s, double order, bool replace)
-      : q_(q), variance_(s * s), s_(s), a_(order), b_(order - 1), replace_(replace) {}
+  Integral(double rate, double noise, double order, bool replace)
+      : q_(rate), s_(noise), variance_(noise * noise), a_(order), b_(order - 1), replace_(replace) {}
 
   // ln of an upper bound on the excess; infinity where it would take too many points.
   double log_excess() const {
@@ -65,49 +59,76 @@ class Integral {
     if (replace_) width = std::min(width, 2 * variance_ / std::sqrt(a_));
     const double log_cosine = replace_ ? -b_ * std::log(std::cos(width / (2 * variance_))) : 0;
     const double growth = width * width / (2 * variance_);
-    // Fine enough for an error of about 1e-13 of the excess, which is near a b q^2 (e^(1/s^2) - 1) / 2 if
-    // small.
+    // 2 pi width / step: fine enough for an error of about 1e-13 of the excess, which is near
+    // a b q^2 (e^(1/s^2) - 1) / 2 where it is small.
     const double log_small =
         std::log(a_ * b_ / 2) + 2 * std::log(q_) + std::log(std::expm1(std::min(1 / variance_, 700.)));
     const double fineness = growth + log_cosine + 30 + std::log1p(2 * a_) - std::min(0., log_small);
     const double step = 2 * kPi * width / fineness;
     const double z = std::sqrt(2 * fineness);
-    const double left = -(replace_ ? 1 : 0) - z * s_, edge = (replace_ ? 2 * a_ - 1 : a_),
+    const double left = -(replace_ ? 1 : 0) - z * s_, edge = replace_ ? 2 * a_ - 1 : a_,
                  right = edge + z * s_;
     const double points = std::ceil((right - left) / step);
-    if (!(points < kMaxPoints)) return kInfinity;
+    if (!(points < 0x1p52)) return kInfinity;
 
-    Sum sum;
-    for (double i = 0; i <= points; ++i) sum.add(term(left + i * step));
+    // A value that the largest term is near to or above, to know from the start what is negligible.
+    double reference = -kInfinity;
+    for (const double x : {-s_, s_, 2 * s_, a_, edge}) reference = std::max(reference, log_term(x));
+    LogSum sum;
+    double taken = 0;
+    for (double i = 0; i <= points; ++i) {
+      if (++taken > kMaxPoints) return kInfinity;
+      const double x = left + i * step;
+      sum.add(log_term(x));
+      // Between its two humps, near 0 and near the order, the integrand is negligible. There ln N(0) A^a
+      // B^(1-a), which bounds it for x > 0, rises by at most (edge - x) / s^2 for each unit of x.
+      if (x > 0 && x < edge) {
+        const double room = std::max(reference, sum.largest()) - kNegligible - log_bound(x);
+        if (room > 0) i += std::floor(std::min(room * variance_ / (edge - x), edge - x) / step);
+      }
+    }
     const double log_norm = -std::log(s_) - 0.5 * std::log(2 * kPi);
-    const double log_sum = std::log(step) + log_norm + sum.log_upper();
+    const double log_sum =
+        std::log(step) + log_norm +
+        log_add(sum.upper(), std::max(reference, sum.largest()) - kNegligible + std::log(points));
 
     // Left of `left`: r < 1, so g <= a, and N(0) B has mass at most exp(-z^2 / 2) / 2.
     const double log_left = std::log(a_) - z * z / 2;
-    // Right of `last`: N(0) A^a B^(1-a) falls at least like exp(-z t / s).
-    const double last = left + points * step;
-    const double log_b = log_mixture_b(last);
-    const double log_right = -last * last / (2 * variance_) + log_b + a_ * (log_mixture_a(last) - log_b) +
-                             std::log(s_ / z) + log_norm;
+    // Right of the last point: N(0) A^a B^(1-a) falls at least like exp(-z t / s).
+    const double log_right = log_bound(left + points * step) + std::log(s_ / z) + log_norm;
     const double log_total = log_add(log_sum, log_add(log_left, log_right));
 
+    // The error of the trapezoidal rule, kappa (c E + 1 + 2a), E <= 1 + total + error.
     const double log_kappa = std::log(2.) + growth - fineness - std::log1p(-std::exp(-fineness));
     const double log_mass = log_add(log_cosine + log_add(0, log_total), std::log1p(2 * a_));
-    const double relative = -std::log1p(-std::exp(std::min(log_kappa + log_cosine, -1.)));
-    return log_add(log_total, log_kappa + log_mass + relative) + 64 * kRounding;
+    const double log_implicit = -std::log1p(-std::exp(log_kappa + log_cosine));
+    return log_add(log_total, log_kappa + log_mass + log_implicit) + 64 * kRounding;
   }
 
  private:
-  double log_mixture_a(double x) const { return log_mixture(q_, (x - 0.5) / variance_); }
-  double log_mixture_b(double x) const { return replace_ ? log_mixture(q_, (-x - 0.5) / variance_) : 0; }
+  // Terms that are exp(-kNegligible) of the largest are skipped where possible; fewer than 2^52 = exp(36).
+  static constexpr double kNegligible = 80;
 
-  Term term(double x) const {
-    const double log_a = log_mixture_a(x), log_b = log_mixture_b(x), l = log_a - log_b;
-    const double log_weight = -x * x / (2 * variance_) + log_b;
-    if (l == 0) return {-kInfinity, 0};
-    // Errors of the exponents, relative in what is exponentiated.
-    const double exponent_error =
-        kRounding * (2 + x * x / (2 * variance_) + a_ * (std::abs(log_a) + std::abs(log_b)));
+  double log_a(double x) const { return log_mixture(q_, (x - 0.5) / variance_); }
+  double log_b(double x) const { return replace_ ? log_mixture(q_, (-x - 0.5) / variance_) : 0; }
+
+  // Bound on the rounding error of the sums of logarithms below.
+  double slack(double x, double la, double lb) const {
+    return kRounding * (2 + x * x / (2 * variance_) + a_ * (std::abs(la) + std::abs(lb)));
+  }
+
+  // Upper bound on ln N(0) A^a B^(1-a), the Gaussian's constant left out.
+  double log_bound(double x) const {
+    const double la = log_a(x), lb = log_b(x);
+    return -x * x / (2 * variance_) + lb + a_ * (la - lb) + slack(x, la, lb);
+  }
+
+  // Upper bound on ln N(0) B g(r), the Gaussian's constant left out.
+  double log_term(double x) const {
+    const double la = log_a(x), lb = log_b(x), l = la - lb;
+    if (l == 0) return -kInfinity;
+    const double log_weight = -x * x / (2 * variance_) + lb + slack(x, la, lb);
+    const double error_of_l = kRounding * (std::abs(la) + std::abs(lb)) / std::abs(l);  // relative
     if (std::max(1., a_) * std::abs(l) < 0.02) {
       // Binomial series of (1 + u)^a - 1 - a u, u = expm1(l): terms fall at least like 0.02^k.
       const double u = std::expm1(l);
@@ -116,31 +137,33 @@ class Integral {
         factor *= u * (a_ - k + 1) / k;
         series += factor;
       }
-      return {log_weight + std::log(a_ * b_ / 2 * series) + 2 * std::log(std::abs(u)),
-              exponent_error + 4 * log_error(log_a, log_b, l)};
+      return log_weight + std::log(a_ * b_ / 2 * series) + 2 * std::log(std::abs(u)) + 4 * error_of_l;
     }
-    if (l > 1 && a_ * l > 30) {
+    if (l > 0 && a_ * l > 30) {
+      const double power = b_ * l;
       const double log_first =
-          l + (b_ * l < 30 ? std::log(std::expm1(b_ * l)) : b_ * l + std::log1p(-std::exp(-b_ * l)));
-      const double ratio = std::exp(std::log(b_) + l + std::log1p(-std::exp(-l)) - log_first);
-      const double left = std::max(1 - ratio, kRounding);
-      return {log_weight + log_first + std::log(left), exponent_error + 2 * kRounding / left};
+          l + (power < 30 ? std::log(std::expm1(power)) : power + std::log1p(-std::exp(-power)));
+      const double share = std::exp(std::log(b_) + l + std::log(-std::expm1(-l)) - log_first);
+      const double rest = std::max(1 - share, kRounding);
+      return log_weight + log_first + std::log(rest) + kRounding * (2 + l + std::abs(log_first)) / rest;
     }
     const double first = std::exp(l) * std::expm1(b_ * l), second = b_ * std::expm1(l);
     const double size = std::abs(first) + std::abs(second);
     const double g = std::max(first - second, kRounding * size);
-    const double wrong = kRounding + log_error(log_a, log_b, l) * (1 + a_ * std::abs(l));
-    return {log_weight + std::log(g), exponent_error + wrong * size / g};
+    return log_weight + std::log(g) + (kRounding + error_of_l * (1 + a_ * std::abs(l))) * size / g;
   }
 
-  // Relative error of l = log_a - log_b.
-  static double log_error(double log_a, double log_b, double l) {
-    return kRounding * (std::abs(log_a) + std::abs(log_b)) / std::abs(l);
-  }
-
-  double q_, variance_, s_, a_, b_;
+  double q_, s_, variance_, a_, b_;
   bool replace_;
 };
+
+// ln(1 - q + q e^d): joint convexity of exp((a - 1) D_a), d = (a - 1) times the unsampled divergence; without
+// replacement also the triangle inequality of the norm of order a, ||A|| <= 1 - q + q ||N(1) / N(0)||.
+double log_mean_in_closed_form(double q, double order, double unsampled, bool replace) {
+  const double power = (order - 1) * unsampled;
+  const double convex = log_mixture(q, power);
+  return replace ? convex : std::min(convex, order * log_mixture(q, power / order));
+}
 
 }  // namespace
 
@@ -150,10 +173,11 @@ double renyi_sampled_gaussian(double sample_rate, double noise_multiplier, doubl
   const double unsampled = order / 2 * (replace ? 4 : 1) / noise_multiplier / noise_multiplier;
   if (sample_rate == 0) return 0;
   if (sample_rate == 1) return unsampled;
-  const double log_excess = Integral(sample_rate, noise_multiplier, order, replace).log_excess();
+  double log_excess = Integral(sample_rate, noise_multiplier, order, replace).log_excess();
+  if (std::isnan(log_excess)) log_excess = kInfinity;  // a failure is never a small number
   const double log_mean =
-      log_excess < 30 ? std::log1p(std::exp(log_excess)) : log_excess + std::exp(-log_excess);
-  return std::min(unsampled, log_mean / (order - 1) * (1 + kRounding));
+      std::min(log_add(0, log_excess), log_mean_in_closed_form(sample_rate, order, unsampled, replace));
+  return std::min(unsampled, log_mean / (order - 1)) * (1 + kRounding);
 }
 
 }  // namespace discreet

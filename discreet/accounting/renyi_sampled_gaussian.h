@@ -22,8 +22,9 @@
 // by
 //   2 M / (e^(2 pi w / h) - 1),  M <= e^(w^2 / 2s^2) (cos(w / 2s^2)^(-b) E + 1 + 2a)
 // (Trefethen and Weideman 2014, Theorem 5.1; for Q = N(0) the cosine's factor is 1). Outside [-z s - 1,
-// 2a - 1 + z s] the integrand falls faster than a Gaussian from its edge value, which bounds what is cut off.
-// These bounds, and a running bound on rounding, are added to the result.
+// 2a - 1 + z s] the integrand falls faster than a Gaussian from its edge value, which bounds what is cut off;
+// stretches inside that a bound on its slope shows to be negligible are skipped and bounded. These bounds,
+// and a running bound on rounding, are added to the result.
 #pragma once
 
 #include "discreet/accounting/relation.h"
@@ -31,8 +32,8 @@
 namespace discreet {
 
 // Upper bound on D_order. sample_rate in [0, 1], noise_multiplier > 0, order > 1 (asserted). Never more than
-// without sampling, order k^2 / (2 noise_multiplier^2), which is also the answer where the integral would
-// take more than 2^18 points.
+// the closed bounds of convexity, among them the divergence without sampling, order k^2 / (2
+// noise_multiplier^2); these are the answer where the integral would take more than 2^18 points.
 double renyi_sampled_gaussian(double sample_rate, double noise_multiplier, double order, Relation relation);
 
 }  // namespace discreet
