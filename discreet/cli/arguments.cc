@@ -1,5 +1,6 @@
 #include "discreet/cli/arguments.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <iostream>
@@ -10,14 +11,21 @@
 namespace discreet {
 namespace {
 
-std::string unknown(const CLI::App& app, const std::string& written) {
+// Before anything else is looked at, so that a slip in a flag's name is not answered with what it left
+// missing.
+void refuse_unknown_flags(const CLI::App& app, const std::vector<std::string>& arguments) {
   std::vector<std::string> names;
   for (const CLI::Option* option : app.get_options()) {
     for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
   }
-  if (!written.starts_with("-")) return "\"" + written + "\" is one argument too many";
-  const std::string close = nearest(written.substr(0, written.find('=')), names);
-  return "unknown flag " + written + (close.empty() ? "" : "; did you mean " + close + "?");
+  for (const std::string& argument : arguments) {
+    const std::string flag = argument.substr(0, argument.find('='));
+    if (!flag.starts_with("--") || std::find(names.begin(), names.end(), flag) != names.end()) continue;
+    const std::string close = nearest(flag, names);
+    throw Error(ErrorKind::kInvalidArgument, app.get_name() + ": unknown flag " + flag +
+                                                 (close.empty() ? "" : "; did you mean " + close + "?") +
+                                                 " (see " + app.get_name() + " --help)");
+  }
 }
 
 [[noreturn]] void not_allowed(const std::string& flag, const std::string& text, const std::string& range) {
@@ -35,17 +43,17 @@ std::optional<double> whole_text_as_number(const std::string& text) {
 }  // namespace
 
 bool parse_arguments(CLI::App& app, const std::vector<std::string>& arguments) {
+  refuse_unknown_flags(app, arguments);
+  const std::string see = " (see " + app.get_name() + " --help)";
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));  // CLI11 takes from the back
   } catch (const CLI::CallForHelp&) {
     std::cout << app.help();
     return false;
   } catch (const CLI::ExtrasError&) {
-    throw Error(ErrorKind::kInvalidArgument, app.get_name() + ": " + unknown(app, app.remaining().front()) +
-                                                 " (see " + app.get_name() + " --help)");
+    throw Error(ErrorKind::kInvalidArgument, app.get_name() + ": one argument too many" + see);
   } catch (const CLI::ParseError& error) {
-    throw Error(ErrorKind::kInvalidArgument,
-                app.get_name() + ": " + error.what() + " (see " + app.get_name() + " --help)");
+    throw Error(ErrorKind::kInvalidArgument, app.get_name() + ": " + error.what() + see);
   }
   return true;
 }

@@ -22,6 +22,7 @@ int budget_command(const std::vector<std::string>& arguments);
 int inspect_command(const std::vector<std::string>& arguments);
 int plan_command(const std::vector<std::string>& arguments);
 int predict_command(const std::vector<std::string>& arguments);
+int report_command(const std::vector<std::string>& arguments);
 int train_command(const std::vector<std::string>& arguments);
 int verify_command(const std::vector<std::string>& arguments);
 

@@ -12,12 +12,15 @@
 namespace discreet {
 namespace {
 
-std::string words(const std::optional<double>& value) {
-  return value ? format_number(*value, 6) : "waits for the number of units";
-}
-
-std::string words(const std::optional<int64_t>& value) {
-  return value ? std::to_string(*value) : "waits for the number of units";
+template <typename Number>
+std::string words(const std::optional<Number>& value, const PlanRequest& request) {
+  if (!value && !request.sample_size)
+    return "waits for the number of units (--sample-size, or counted privately)";
+  if (!value) return "waits for --batch-size and --epochs";
+  if constexpr (std::is_integral_v<Number>)
+    return std::to_string(*value);
+  else
+    return format_number(*value, 6);
 }
 
 }  // namespace
@@ -70,11 +73,11 @@ int plan_command(const std::vector<std::string>& arguments) {
                                   format_number(plan.shares.statistics_delta));
   lines.add("for training", "epsilon " + format_number(plan.shares.training_epsilon) + ", delta " +
                                 format_number(plan.shares.training_delta));
-  lines.add("reached by training", words(plan.training_epsilon));
+  lines.add("reached by training", words(plan.training_epsilon, request));
   lines.add("relation", std::string(to_string(plan.relation)));
-  lines.add("noise multiplier", words(plan.noise_multiplier));
-  lines.add("sample rate", words(plan.sample_rate));
-  lines.add("steps", words(plan.steps));
+  lines.add("noise multiplier", words(plan.noise_multiplier, request));
+  lines.add("sample rate", words(plan.sample_rate, request));
+  lines.add("steps", words(plan.steps, request));
   lines.add("accountant", plan.accountant);
   std::cout << lines.text() << epsilon_in_words(plan.epsilon, plan.delta) << "\n";
   return 0;

@@ -1,12 +1,11 @@
 #include "discreet/cli/words.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstdio>
 
 #include "discreet/base/error.h"
-#include "discreet/base/text.h"
 #include "discreet/cli/arguments.h"
+#include "discreet/report/inference.h"
+#include "discreet/report/numbers.h"
 
 namespace discreet {
 
@@ -21,20 +20,10 @@ std::string Lines::text(const std::string& indent) const {
 }
 
 std::string epsilon_in_words(double epsilon, double delta) {
-  // Of two equally likely worlds, with and without one unit, the best guess is right with at most this chance
-  // (Kairouz, Oh, Viswanath 2015); never rounded down.
-  const double chance = (1 + delta * std::exp(-epsilon)) / (1 + std::exp(-epsilon));
-  const double percent = std::ceil(chance * 1000) / 10;
-  char text[200];
-  if (percent >= 100) {
-    return "In words: with an epsilon this large, whether one unit took part may be guessed almost surely.";
-  }
-  std::snprintf(
-      text, sizeof text,
-      "In words: whoever sees the result and guesses whether one unit took part, at even odds, is right with"
-      " at most %.1f %%.",
-      percent);
-  return text;
+  return "In words: whoever sees what is released and guesses whether one unit took part, at even odds, is "
+         "right with"
+         " at most " +
+         percent_rounded_up(best_guess(epsilon, delta, 0.5)) + ".";
 }
 
 double probability(const std::string& flag, const std::string& text) {

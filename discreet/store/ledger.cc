@@ -242,8 +242,9 @@ Ledger Ledger::open(const std::filesystem::path& path, std::chrono::milliseconds
   std::filesystem::path key = path;
   key += ".key";
   std::error_code ignored;
-  const auto bytes = std::filesystem::file_size(path, ignored);
-  if ((ignored || bytes == 0) && std::filesystem::exists(key, ignored)) {
+  const bool empty =
+      std::filesystem::is_regular_file(path, ignored) && std::filesystem::is_empty(path, ignored);
+  if ((empty || !std::filesystem::exists(path, ignored)) && std::filesystem::exists(key, ignored)) {
     throw Error(ErrorKind::kDataLoss, "ledger " + path.string() +
                                           " is empty or gone, but its key is still there: put "
                                           "back a copy of it, or remove " +

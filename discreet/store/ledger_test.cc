@@ -172,7 +172,7 @@ TEST_F(LedgerTest, StepsAreChargedOnceAndWithinThePlan) {
 
 TEST_F(LedgerTest, LostStatisticsAreChargedAgainWithinTheReservation) {
   const std::string run = reserve(1);
-  const Event event = Event::discrete_gaussian(8);
+  const Event event = Event::discrete_gaussian(7);
   ASSERT_LT(rdp_epsilon(Event::repeated(event, 2), Relation::kAddOrRemoveOne, 1e-6), 1);
   ASSERT_GT(rdp_epsilon(Event::repeated(event, 3), Relation::kAddOrRemoveOne, 1e-6), 1);
   ledger.charge_statistics(run, event);
