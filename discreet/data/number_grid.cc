@@ -160,7 +160,7 @@ std::vector<double> read_knots(const Density& density, int pieces) {
   }
   std::erase_if(rest.pieces, [](const auto& piece) { return piece.mass == 0; });
   if (count > 0 && !rest.pieces.empty()) {
-    const double edge = std::min(0.25, std::max(0.005, density.noise / rest.total));
+    const double edge = std::min(0.25, std::max(0.005, 2 * density.noise / rest.total));
     for (int i = 0; i <= count; ++i) {
       const double share = std::clamp(static_cast<double>(i) / count, edge, 1 - edge);
       const double value = rest.quantile(share);

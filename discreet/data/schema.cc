@@ -112,7 +112,7 @@ Json to_json(const ColumnSchema& column) {
 }
 
 TargetSchema target_from_json(const Json& json) {
-  if (json.is_string()) return {.name = text_of(json, "target"), .kind = {}, .classes = {}, .range = {}};
+  if (json.is_string()) return {.name = text_of(json, "target")};
   check_keys(json, "target",
              {"name", "kind", "kind_source", "classes", "classes_source", "range", "range_source"});
   TargetSchema target;
@@ -168,6 +168,13 @@ std::string_view to_string(Source source) {
     case Source::kPrivate: return "private";
   }
   return "";
+}
+
+Source parse_source(std::string_view word) {
+  for (Source each : kSources) {
+    if (word == to_string(each)) return each;
+  }
+  refuse("a source is one of declared, independent, private");
 }
 
 std::string_view to_string(ColumnKind kind) {

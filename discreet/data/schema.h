@@ -17,7 +17,8 @@ namespace discreet {
 
 // How a fact was obtained: stated by the owner; the same whatever the records say; estimated and charged.
 enum class Source { kDeclared, kIndependent, kPrivate };
-std::string_view to_string(Source source);  // "declared", "independent", "private"
+std::string_view to_string(Source source);   // "declared", "independent", "private"
+Source parse_source(std::string_view word);  // kInvalidArgument with the three allowed words
 
 enum class ColumnKind { kNumeric, kCategory, kDate, kBoolean, kIgnored };
 std::string_view to_string(ColumnKind kind);  // "numeric", "category", "date", "boolean", "ignored"
@@ -26,11 +27,11 @@ inline constexpr int64_t kDefaultBuckets = 128;
 
 struct ColumnSchema {
   std::string name;
-  std::optional<ColumnKind> kind;
+  std::optional<ColumnKind> kind = {};
   Source kind_source = Source::kDeclared;
   // Numeric and date: two or more ascending finite numbers, the corners of the piecewise-linear encoding
   // (dates in days since 1970-01-01). Empty: open.
-  std::vector<double> knots;
+  std::vector<double> knots = {};
   Source knots_source = Source::kDeclared;
   // Category: number of hash buckets, 1 to 65536; fixed, so independent of the data.
   int64_t buckets = kDefaultBuckets;
@@ -44,13 +45,13 @@ std::string_view to_string(TargetKind kind);  // "classes", "regression"
 
 struct TargetSchema {
   std::string name;
-  std::optional<TargetKind> kind;
+  std::optional<TargetKind> kind = {};
   Source kind_source = Source::kDeclared;
   // kClasses: the texts of the classes, at least two, in the order of the outputs. Empty: open.
-  std::vector<std::string> classes;
+  std::vector<std::string> classes = {};
   Source classes_source = Source::kDeclared;
   // kRegression: targets are mapped linearly from [low, high] to [-1, 1] and clamped. low < high.
-  std::optional<std::pair<double, double>> range;
+  std::optional<std::pair<double, double>> range = {};
   Source range_source = Source::kDeclared;
 
   bool complete() const;
