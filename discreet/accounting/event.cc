@@ -1,5 +1,6 @@
 #include "discreet/accounting/event.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cmath>
 #include <cstdlib>
@@ -16,6 +17,7 @@ struct Event::Node {
   double delta = 0;
   int64_t count = 0;
   std::vector<Event> events;
+  int depth = 1;
 };
 
 namespace {
@@ -79,31 +81,36 @@ std::string_view to_string(Event::Kind kind) {
   std::abort();
 }
 
+Event Event::make(Node node) {
+  for (const Event& event : node.events) node.depth = std::max(node.depth, event.node_->depth + 1);
+  if (node.depth > kMaxDepth) refuse("event: nested deeper than " + std::to_string(kMaxDepth) + " levels");
+  return Event(std::make_shared<const Node>(std::move(node)));
+}
+
 Event Event::gaussian(double noise_multiplier) {
-  return Event(std::make_shared<Node>(Node{Kind::kGaussian, check_multiplier(noise_multiplier), 0, 0, {}}));
+  return make({Kind::kGaussian, check_multiplier(noise_multiplier), 0, 0, {}});
 }
 
 Event Event::discrete_gaussian(double noise_multiplier) {
-  return Event(
-      std::make_shared<Node>(Node{Kind::kDiscreteGaussian, check_multiplier(noise_multiplier), 0, 0, {}}));
+  return make({Kind::kDiscreteGaussian, check_multiplier(noise_multiplier), 0, 0, {}});
 }
 
 Event Event::poisson_sampled(double sample_rate, Event event) {
   if (!(sample_rate >= 0 && sample_rate <= 1)) {
     refuse("sample_rate must be in [0, 1], not " + format_number(sample_rate));
   }
-  return Event(std::make_shared<Node>(Node{Kind::kPoissonSampled, sample_rate, 0, 0, {std::move(event)}}));
+  return make({Kind::kPoissonSampled, sample_rate, 0, 0, {std::move(event)}});
 }
 
 Event Event::repeated(Event event, int64_t count) {
   if (count < 0 || count > kMaxCount) {
     refuse("the count of a repeated event must be in [0, 2^53], not " + std::to_string(count));
   }
-  return Event(std::make_shared<Node>(Node{Kind::kRepeated, 0, 0, count, {std::move(event)}}));
+  return make({Kind::kRepeated, 0, 0, count, {std::move(event)}});
 }
 
 Event Event::composed(std::vector<Event> events) {
-  return Event(std::make_shared<Node>(Node{Kind::kComposed, 0, 0, 0, std::move(events)}));
+  return make({Kind::kComposed, 0, 0, 0, std::move(events)});
 }
 
 Event Event::epsilon_delta(double epsilon, double delta) {
@@ -113,7 +120,7 @@ Event Event::epsilon_delta(double epsilon, double delta) {
   if (!(delta >= 0 && delta < 1)) {
     refuse("the delta of an event must be in [0, 1), not " + format_number(delta));
   }
-  return Event(std::make_shared<Node>(Node{Kind::kEpsilonDelta, epsilon, delta, 0, {}}));
+  return make({Kind::kEpsilonDelta, epsilon, delta, 0, {}});
 }
 
 Event::Kind Event::kind() const {

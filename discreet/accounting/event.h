@@ -25,7 +25,7 @@ class Event {
  public:
   enum class Kind { kGaussian, kDiscreteGaussian, kPoissonSampled, kRepeated, kComposed, kEpsilonDelta };
 
-  // Every factory throws kInvalidArgument with the field and its range.
+  // Every factory throws kInvalidArgument with the field and its range, or for a tree deeper than kMaxDepth.
   static Event gaussian(double noise_multiplier);                 // [1e-6, 1e9]
   static Event discrete_gaussian(double noise_multiplier);        // [1e-6, 1e9]
   static Event poisson_sampled(double sample_rate, Event event);  // [0, 1]
@@ -52,6 +52,7 @@ class Event {
  private:
   struct Node;
   explicit Event(std::shared_ptr<const Node> node) : node_(std::move(node)) {}
+  static Event make(Node node);
   static Event parse(const Json& json, int depth);
   std::shared_ptr<const Node> node_;
 };

@@ -11,7 +11,7 @@ namespace {
 
 constexpr double kPi = 3.14159265358979323846;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kMaxPoints = 262144;
+constexpr double kMaxPoints = 65536;
 // Bound on the relative rounding error of a handful of operations, libm's exp, log, expm1, log1p included.
 constexpr double kRounding = 16 * std::numeric_limits<double>::epsilon();
 
@@ -59,10 +59,10 @@ class Integral {
     if (replace_) width = std::min(width, 2 * variance_ / std::sqrt(a_));
     const double log_cosine = replace_ ? -b_ * std::log(std::cos(width / (2 * variance_))) : 0;
     const double growth = width * width / (2 * variance_);
-    // 2 pi width / step: fine enough for an error of about 1e-13 of the excess, which is near
-    // a b q^2 (e^(1/s^2) - 1) / 2 where it is small.
+    // 2 pi width / step: fine enough for an error of about 1e-13 of the excess, which is at least about
+    // a b q^2 (e^(1/s^2) - 1) / 2 where the noise is large, and where it is small no less than with s = 1.
     const double log_small =
-        std::log(a_ * b_ / 2) + 2 * std::log(q_) + std::log(std::expm1(std::min(1 / variance_, 700.)));
+        std::log(a_ * b_ / 2) + 2 * std::log(q_) + std::log(std::expm1(std::min(1 / variance_, 1.)));
     const double fineness = growth + log_cosine + 30 + std::log1p(2 * a_) - std::min(0., log_small);
     const double step = 2 * kPi * width / fineness;
     const double z = std::sqrt(2 * fineness);
@@ -126,9 +126,8 @@ class Integral {
   // Upper bound on ln N(0) B g(r), the Gaussian's constant left out.
   double log_term(double x) const {
     const double la = log_a(x), lb = log_b(x), l = la - lb;
-    if (l == 0) return -kInfinity;
     const double log_weight = -x * x / (2 * variance_) + lb + slack(x, la, lb);
-    const double error_of_l = kRounding * (std::abs(la) + std::abs(lb)) / std::abs(l);  // relative
+    const double error_of_l = kRounding * (std::abs(la) + std::abs(lb));
     if (std::max(1., a_) * std::abs(l) < 0.02) {
       // Binomial series of (1 + u)^a - 1 - a u, u = expm1(l): terms fall at least like 0.02^k.
       const double u = std::expm1(l);
@@ -137,7 +136,7 @@ class Integral {
         factor *= u * (a_ - k + 1) / k;
         series += factor;
       }
-      return log_weight + std::log(a_ * b_ / 2 * series) + 2 * std::log(std::abs(u)) + 4 * error_of_l;
+      return log_weight + std::log(a_ * b_ / 2 * series) + 2 * std::log(std::abs(u) + 2 * error_of_l);
     }
     if (l > 0 && a_ * l > 30) {
       const double power = b_ * l;
@@ -150,7 +149,7 @@ class Integral {
     const double first = std::exp(l) * std::expm1(b_ * l), second = b_ * std::expm1(l);
     const double size = std::abs(first) + std::abs(second);
     const double g = std::max(first - second, kRounding * size);
-    return log_weight + std::log(g) + (kRounding + error_of_l * (1 + a_ * std::abs(l))) * size / g;
+    return log_weight + std::log(g) + (kRounding + error_of_l * (1 / std::abs(l) + a_)) * size / g;
   }
 
   double q_, s_, variance_, a_, b_;
@@ -177,7 +176,8 @@ double renyi_sampled_gaussian(double sample_rate, double noise_multiplier, doubl
   if (std::isnan(log_excess)) log_excess = kInfinity;  // a failure is never a small number
   const double log_mean =
       std::min(log_add(0, log_excess), log_mean_in_closed_form(sample_rate, order, unsampled, replace));
-  return std::min(unsampled, log_mean / (order - 1)) * (1 + kRounding);
+  // Plus the smallest number, for what underflows.
+  return std::min(unsampled, log_mean / (order - 1)) * (1 + kRounding) + std::numeric_limits<double>::min();
 }
 
 }  // namespace discreet

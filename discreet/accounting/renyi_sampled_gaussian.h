@@ -33,7 +33,7 @@ namespace discreet {
 
 // Upper bound on D_order. sample_rate in [0, 1], noise_multiplier > 0, order > 1 (asserted). Never more than
 // the closed bounds of convexity, among them the divergence without sampling, order k^2 / (2
-// noise_multiplier^2); these are the answer where the integral would take more than 2^18 points.
+// noise_multiplier^2); these are the answer where the integral would take more than 2^16 points.
 double renyi_sampled_gaussian(double sample_rate, double noise_multiplier, double order, Relation relation);
 
 }  // namespace discreet
