@@ -76,10 +76,7 @@ const std::vector<CardQuestion>& card_questions() {
   return questions;
 }
 
-Json make_card(const CardFacts& facts, const Json& answers, const Certificate& certificate) {
-  if (facts.task != "classification" && facts.task != "regression") {
-    throw Error(ErrorKind::kInvalidArgument, "card: task must be classification or regression");
-  }
+void check_card_answers(const Json& answers) {
   if (!answers.is_null() && !answers.is_object()) {
     throw Error(ErrorKind::kInvalidArgument, "card: must have the tables model and data_set");
   }
@@ -88,6 +85,15 @@ Json make_card(const CardFacts& facts, const Json& answers, const Certificate& c
       if (section != "model" && section != "data_set") unknown("section", section, {"model", "data_set"});
     }
   }
+  answers_of("model", answers);
+  answers_of("data_set", answers);
+}
+
+Json make_card(const CardFacts& facts, const Json& answers, const Certificate& certificate) {
+  if (facts.task != "classification" && facts.task != "regression") {
+    throw Error(ErrorKind::kInvalidArgument, "card: task must be classification or regression");
+  }
+  check_card_answers(answers);
   return Json{
       {"format", "discreet-card"},
       {"version", 1},

@@ -37,6 +37,10 @@ struct CardQuestion {
 };
 const std::vector<CardQuestion>& card_questions();
 
+// Throws as make_card does for these answers: to be called before training, so that a misspelt field costs
+// nothing.
+void check_card_answers(const Json& answers);
+
 // `answers`: {"model": {field: words}, "data_set": {field: words}}, or null for none. The guarantee is copied
 // from the certificate. Throws kInvalidArgument for an unknown section or field (with the nearest name), for
 // an answer that is not a string, and for a fact whose `how` is not one of the three words.

@@ -48,6 +48,8 @@ TEST(Card, RefusesWhatItDoesNotKnow) {
   EXPECT_NE(refusal(facts(), Json::parse(R"({"model": {"owner": 7}})")), "");
   EXPECT_NE(refusal(facts(), Json::parse(R"({"model": "x"})")), "");
   EXPECT_NE(refusal(facts(), Json::parse("[]")), "");
+  EXPECT_THROW(check_card_answers(Json::parse(R"({"model": {"intended_ues": "x"}})")), Error);
+  EXPECT_NO_THROW(check_card_answers(nullptr));
   CardFacts task = facts();
   task.task = "guessing";
   EXPECT_NE(refusal(task, nullptr), "");

@@ -195,9 +195,12 @@ std::string owner_html(const OwnerFacts& facts) {
                                         : "NOT PRIVATE: made with a test seed")});
   page.add(key_facts(keys));
 
-  Html measured = paragraph(
-      "Measured on " + with_commas(facts.test_records) + " records: " + facts.test_origin + ". Trained on " +
-      with_commas(facts.training_records) + " records in " + format_duration(facts.training_seconds) + ".");
+  const std::string trained = "Trained on " + with_commas(facts.training_records) + " records in " +
+                              format_duration(facts.training_seconds) + ".";
+  Html measured = facts.test_records > 0
+                      ? paragraph("Measured on " + with_commas(facts.test_records) +
+                                  " records: " + facts.test_origin + ". " + trained)
+                      : paragraph("No records were kept aside, so nothing was measured. " + trained);
   if (facts.training_loss.size() > 1 || facts.test_loss.size() > 1) measured += loss_curve(facts);
   page.section("quality", "How good it is", measured);
   if (!facts.classes.empty()) {
@@ -209,7 +212,7 @@ std::string owner_html(const OwnerFacts& facts) {
     page.section("classes", "Class by class", by_class);
   }
   if (!facts.images.empty() || !facts.rows.empty()) {
-    Html examples = paragraph("Picked at random from the test records, not for being right or wrong.");
+    Html examples = paragraph("Some test records, not chosen for being right or wrong.");
     if (!facts.images.empty()) examples += picture_examples(facts.images);
     if (!facts.rows.empty()) examples += row_examples(facts);
     page.section("examples", "Some predictions", examples);

@@ -1,7 +1,9 @@
 #include "discreet/report/report.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -137,15 +139,35 @@ Html facts(const Certificate& certificate) {
   return all;
 }
 
-Html about(const Json& card, const Json& model) {
+// "scattering (fixed), conv2d, tanh, ..." from an architecture document; "" where it has another form.
+std::string layers_of(const Json& model) {
+  std::string all;
+  for (const char* part : {"fixed", "layers"}) {
+    for (const Json& step : model.value("architecture", Json::object()).value(part, Json::array())) {
+      all += (all.empty() ? "" : ", ") + step.value("type", "") +
+             (std::string_view(part) == "fixed" ? " (fixed)" : "");
+    }
+  }
+  return all;
+}
+
+// What the card says and the table of facts did not.
+Html about(const Certificate& certificate, const Json& card, const Json& model) {
   Html all;
   for (const auto& [section, title] :
        {std::pair{"model", "The model"}, std::pair{"data_set", "The data set"}}) {
     std::vector<std::vector<Html>> rows;
     std::string not_stated;
     for (const Json& fact : card.at(section).at("facts")) {
+      const bool told = std::any_of(certificate.facts.begin(), certificate.facts.end(),
+                                    [&](const Fact& one) { return fact.at("fact") == one.fact; });
+      if (told) continue;
       rows.push_back(
           {text(capitalised(fact.at("fact"))), plain_value(fact.at("value")), how_badge(fact.at("how"))});
+    }
+    if (const std::string layers = layers_of(model);
+        section == std::string_view("model") && !layers.empty()) {
+      rows.push_back({text("Layers"), text(layers), text("In model.json")});
     }
     for (const CardQuestion& question : card_questions()) {
       if (question.section != section) continue;
@@ -161,7 +183,6 @@ Html about(const Json& card, const Json& model) {
       all += table(title + std::string(": what is known"), {{"Fact"}, {"Value"}, {"How"}}, rows);
     if (!not_stated.empty()) all += paragraph(strong("Not stated by the owner: ") + text(not_stated + "."));
   }
-  (void)model;
   return all;
 }
 
@@ -196,12 +217,7 @@ Html made_by(const Certificate& certificate) {
   return paragraph(words);
 }
 
-}  // namespace
-
-std::string report_html(const Certificate& certificate, const Json& card, const Json& model) {
-  if (const std::vector<std::string> problems = check_certificate(certificate); !problems.empty()) {
-    throw Error(ErrorKind::kDataLoss, problems.front());
-  }
+std::string page_of(const Certificate& certificate, const Json& card, const Json& model) {
   const Guarantee& guarantee = certificate.guarantee;
   const Html epsilon = number(guarantee.epsilon, rounded_up(guarantee.epsilon));
   Page page(
@@ -230,7 +246,7 @@ std::string report_html(const Certificate& certificate, const Json& card, const 
   page.section("budget", "How the budget was spent", spending(certificate));
   page.section("method", "How the model was made", method(certificate));
   page.section("facts", "What was learned from the data, and how", facts(certificate));
-  page.section("about", "The model and its data", about(card, model));
+  page.section("about", "The model and its data", about(certificate, card, model));
   page.section("questions", "Questions an evaluator asks", nist_table(certificate));
   if (!certificate.not_proven.empty()) {
     std::vector<Html> items;
@@ -239,6 +255,20 @@ std::string report_html(const Certificate& certificate, const Json& card, const 
   }
   page.section("check", "How to check this yourself", checking());
   return page.html(made_by(certificate));
+}
+
+}  // namespace
+
+std::string report_html(const Certificate& certificate, const Json& card, const Json& model) {
+  if (const std::vector<std::string> problems = check_certificate(certificate); !problems.empty()) {
+    throw Error(ErrorKind::kDataLoss, problems.front());
+  }
+  try {
+    return page_of(certificate, card, model);
+  } catch (const Json::exception& error) {
+    throw Error(ErrorKind::kDataLoss,
+                std::string("card.json or model.json is not what this version writes: ") + error.what());
+  }
 }
 
 }  // namespace discreet
