@@ -1,0 +1,57 @@
+// What a PrivacyEngine holds; only its own source files include this.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "discreet/base/random.h"
+#include "discreet/dp/clip.h"
+#include "discreet/dp/draws.h"
+#include "discreet/dp/guard.h"
+#include "discreet/dp/privacy_engine.h"
+#include "discreet/store/ledger.h"
+
+namespace discreet {
+
+// Of the piece that was handed out last.
+enum class Phase {
+  kIdle,       // there is none, or backward() ended in the engine
+  kHandedOut,  // by the loader
+  kWatched,    // its output went through watch()
+};
+
+struct PrivacyEngine::State {
+  State(std::shared_ptr<torch::nn::Module> trained_model, PrivacyOptions chosen);
+
+  const DrawPiece* next_piece(const std::shared_ptr<const PoissonDraws>& source, bool last);
+  bool unused_pieces() const;
+  void backward(const at::Tensor& output, const at::Tensor& gradient, int64_t used_ticket);
+  void release();
+  void open_ledger(const Loader::Fetch& fetch, int64_t rows, bool units);
+  Event step_event() const;
+
+  std::shared_ptr<torch::nn::Module> model;
+  PrivacyOptions options;
+  Clipper clipper;
+  RawGradientGuard raw_gradients;
+  ReleasedGradients gradients;
+  BufferGuard buffers;
+  RandomStream sampling, noise;
+  bool attached = false;
+
+  Phase phase = Phase::kIdle;
+  int64_t draw = 0;  // number of the present one, from 1
+  int64_t pieces_per_draw = 1;
+  std::vector<DrawPiece> pieces;  // of the present draw
+  int64_t next = 0;               // the first piece not handed out
+  std::shared_ptr<const PoissonDraws> source_of_draw;
+  int64_t ticket = 0;  // of the last watched output
+  int64_t steps;
+
+  std::optional<Ledger> ledger;
+  std::string ledger_run;
+};
+
+}  // namespace discreet

@@ -1,0 +1,55 @@
+// Ways from the records to the trained model that go round the engine: each stops with an Error that names
+// the parameter or buffer.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "discreet/dp/graph.h"
+
+namespace discreet {
+
+// Throws kUnsupported out of backward() when any gradient reaches a trained parameter: the engine never sends
+// one there. Off when destroyed.
+class RawGradientGuard {
+ public:
+  explicit RawGradientGuard(const std::vector<TrainedParameter>& parameters);
+  ~RawGradientGuard();
+  RawGradientGuard(const RawGradientGuard&) = delete;
+  RawGradientGuard& operator=(const RawGradientGuard&) = delete;
+
+ private:
+  std::vector<std::pair<at::Tensor, unsigned>> hooks_;
+};
+
+// Notices when .grad is not what was released: anything but the released tensor as it was, zeros, or none.
+class ReleasedGradients {
+ public:
+  explicit ReleasedGradients(std::vector<TrainedParameter> parameters) : parameters_(std::move(parameters)) {}
+  void set(const std::vector<at::Tensor>& gradients);  // empty: none
+  void check() const;                                  // throws kUnsupported
+
+ private:
+  std::vector<TrainedParameter> parameters_;
+  std::vector<std::pair<at::Tensor, int64_t>> released_;  // with its version
+};
+
+// Notices when a buffer's contents differ from when they were remembered.
+class BufferGuard {
+ public:
+  // `independent`: full names of buffers that may change; kNotFound where the model has no such buffer.
+  BufferGuard(const torch::nn::Module& model, std::vector<std::string> independent);
+  void remember();
+  void check() const;  // throws kUnsupported
+
+ private:
+  const torch::nn::Module& model_;
+  std::vector<std::string> independent_;
+  std::map<std::string, at::Tensor> remembered_;
+};
+
+}  // namespace discreet

@@ -1,0 +1,32 @@
+#include "discreet/dp/loader.h"
+
+namespace discreet {
+
+std::vector<int64_t> units_of(const Dataset& dataset) {
+  if (dataset.units().empty()) return {};
+  const torch::Tensor rows = dataset.rows_with_target();
+  std::vector<int64_t> units;
+  for (int64_t i = 0; i < rows.size(0); ++i) units.push_back(dataset.units().at(rows.data_ptr<int64_t>()[i]));
+  return units;
+}
+
+void Loader::advance() {
+  done_ = handed_ == batches_;
+  const DrawPiece* piece = next_(draws_, done_);
+  if (done_) {
+    handed_ = 0;
+    return;
+  }
+  ++handed_;
+  if (!piece->rows.empty()) {
+    batch_ = fetch_(piece->rows);
+    return;
+  }
+  if (!placeholder_.data.defined()) {  // only the shape and type of row 0 are looked at
+    const Batch first = fetch_({0});
+    placeholder_ = {torch::zeros_like(first.data), torch::zeros_like(first.target)};
+  }
+  batch_ = {placeholder_.data.clone(), placeholder_.target.clone()};
+}
+
+}  // namespace discreet

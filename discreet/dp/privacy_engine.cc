@@ -1,0 +1,255 @@
+#include "discreet/dp/privacy_engine.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "discreet/accounting/rdp.h"
+#include "discreet/base/error.h"
+#include "discreet/dp/engine_state.h"
+#include "discreet/dp/noise.h"
+
+namespace discreet {
+namespace {
+
+[[noreturn]] void refuse(const std::string& message) {
+  throw Error(ErrorKind::kInvalidArgument, message);
+}
+
+void validate(const PrivacyOptions& o) {
+  if (o.batch_size < 1) refuse("batch_size must be at least 1");
+  if (!std::isfinite(o.sample_size) || o.sample_size < static_cast<double>(o.batch_size))
+    refuse("sample_size must be a finite number not below batch_size: the sample rate is their quotient");
+  if (!(o.noise_multiplier > 0) || !std::isfinite(o.noise_multiplier))
+    refuse("noise_multiplier must be a finite number above 0: without noise nothing is private");
+  if (!(o.max_grad_norm > 0) || !std::isfinite(o.max_grad_norm))
+    refuse("max_grad_norm must be a finite number above 0");
+  if (o.loss_reduction != Reduction::kMean && o.loss_reduction != Reduction::kSum)
+    refuse("loss_reduction must be declared: Reduction::kMean or Reduction::kSum");
+  if (o.steps_before < 0) refuse("steps_before must not be negative");
+  if (!o.ledger.empty()) {
+    if (o.charge) refuse("give either ledger or charge, not both");
+    if (o.steps_before != 0) refuse("a run in a ledger starts at its first step: steps_before must be 0");
+    if (o.ledger_steps < 1) refuse("ledger_steps must be at least 1: the ledger reserves the whole training");
+    if (!(o.ledger_delta > 0 && o.ledger_delta < 1)) refuse("ledger_delta must lie between 0 and 1");
+    if (o.ledger_dataset.empty()) refuse("ledger_dataset must give the data set's label in the ledger");
+  }
+}
+
+std::vector<TrainedParameter> trained_parameters(const torch::nn::Module& model) {
+  std::vector<TrainedParameter> result;
+  std::set<const void*> seen;
+  for (const auto& parameter : model.named_parameters())
+    if (parameter.value().requires_grad() && seen.insert(parameter.value().unsafeGetTensorImpl()).second)
+      result.push_back({parameter.key(), parameter.value()});
+  return result;
+}
+
+RandomStream stream(const PrivacyOptions& options, uint64_t which) {
+  return options.seed_for_tests ? RandomStream::for_tests(*options.seed_for_tests * 2 + which)
+                                : RandomStream::from_kernel();
+}
+
+}  // namespace
+
+PrivacyEngine::State::State(std::shared_ptr<torch::nn::Module> trained_model, PrivacyOptions chosen)
+    : model(std::move(trained_model)),
+      options(std::move(chosen)),
+      clipper(trained_parameters(*model), options.max_grad_norm),
+      raw_gradients(clipper.parameters()),
+      gradients(clipper.parameters()),
+      buffers(*model, options.independent_buffers),
+      sampling(stream(options, 0)),
+      noise(stream(options, 1)),
+      steps(options.steps_before) {}
+
+PrivacyEngine::PrivacyEngine(std::shared_ptr<torch::nn::Module> model, PrivacyOptions options) {
+  validate(options);
+  if (!model) refuse("the privacy engine needs a model");
+  state_ = std::make_shared<State>(std::move(model), std::move(options));
+}
+
+PrivacyEngine::~PrivacyEngine() = default;
+
+void PrivacyEngine::attach(torch::optim::Optimizer& optimizer) {
+  if (state_->attached) refuse("an optimizer is attached already: one engine serves one optimizer");
+  std::set<const void*> held;
+  for (const auto& group : optimizer.param_groups())
+    for (const at::Tensor& tensor : group.params())
+      if (tensor.requires_grad()) held.insert(tensor.unsafeGetTensorImpl());
+  for (const TrainedParameter& parameter : state_->clipper.parameters())
+    if (held.erase(parameter.tensor.unsafeGetTensorImpl()) == 0)
+      refuse("the optimizer does not hold parameter '" + parameter.name +
+             "', which the engine trains: freeze it (requires_grad_(false)) before making the engine, or add "
+             "it");
+  if (!held.empty())
+    refuse("the optimizer holds " + std::to_string(held.size()) +
+           " parameters that are not trained by the engine: make both from one model");
+  state_->attached = true;
+}
+
+void PrivacyEngine::accumulate(int64_t k) {
+  if (k < 1) refuse("accumulate: the number of pieces must be at least 1");
+  if (state_->unused_pieces()) refuse("accumulate: the present draw is not finished");
+  state_->pieces_per_draw = k;
+}
+
+Loader PrivacyEngine::make_loader(Loader::Fetch fetch, int64_t rows, const std::vector<int64_t>& units,
+                                  std::optional<int64_t> draws) {
+  State& state = *state_;
+  if (!state.attached)
+    refuse("attach(optimizer) comes before loader(): it checks which parameters are trained");
+  if (rows < 1) refuse("the data set has no rows");
+  const auto [batch_size, sample_size] = std::pair(state.options.batch_size, state.options.sample_size);
+  const int64_t count = draws.value_or(std::llround(sample_size / static_cast<double>(batch_size)));
+  if (count < 0) refuse("the number of draws must not be negative");
+  auto poisson = std::make_shared<const PoissonDraws>(rows, units);
+  if (!state.options.ledger.empty() && !state.ledger) state.open_ledger(fetch, rows, !units.empty());
+  return Loader(std::move(fetch), std::move(poisson), count * state.pieces_per_draw,
+                [state_kept = state_](const std::shared_ptr<const PoissonDraws>& source, bool last) {
+                  return state_kept->next_piece(source, last);
+                });
+}
+
+bool PrivacyEngine::State::unused_pieces() const {
+  return phase != Phase::kIdle || next < static_cast<int64_t>(pieces.size());
+}
+
+const DrawPiece* PrivacyEngine::State::next_piece(const std::shared_ptr<const PoissonDraws>& source,
+                                                  bool last) {
+  const std::string name = "draw " + std::to_string(draw);
+  if (phase != Phase::kIdle)
+    throw Error(ErrorKind::kUnsupported,
+                name +
+                    " was handed out but not used: every batch, small ones too, goes through watch() and "
+                    "backward() exactly once before the next");
+  gradients.check();
+  if (draw > 0) buffers.check();
+  if (last) return nullptr;
+  if (next == static_cast<int64_t>(pieces.size())) {
+    pieces = source->draw(sampling, static_cast<double>(options.batch_size) / options.sample_size,
+                          pieces_per_draw);
+    source_of_draw = source;
+    next = 0;
+    ++draw;
+  } else if (source_of_draw != source) {
+    throw Error(ErrorKind::kUnsupported,
+                name +
+                    " still has unused pieces with another loader: independent draws "
+                    "are never summed into one release");
+  }
+  buffers.remember();
+  phase = Phase::kHandedOut;
+  return &pieces[next++];
+}
+
+torch::Tensor PrivacyEngine::watch(const torch::Tensor& output) {
+  State& state = *state_;
+  if (state.phase == Phase::kIdle)
+    refuse(
+        "watch() without an unused draw: each batch of loader() is watched once (use the model directly to "
+        "evaluate)");
+  if (state.phase == Phase::kWatched) refuse("draw " + std::to_string(state.draw) + " was already watched");
+  if (!output.defined() || !output.requires_grad() || !output.grad_fn())
+    throw Error(ErrorKind::kUnsupported,
+                "the watched output has no graph: it was detached, computed under no_grad, or depends on no "
+                "trained parameter");
+  const DrawPiece& piece = state.pieces[state.next - 1];
+  const int64_t expected = std::max<int64_t>(1, static_cast<int64_t>(piece.rows.size()));
+  if (output.dim() == 0 || output.size(0) != expected)
+    refuse("the watched output must have one row for each row of the batch that was handed out (" +
+           std::to_string(expected) + "), in its first dimension; it has " +
+           (output.dim() == 0 ? "none" : std::to_string(output.size(0))));
+  state.buffers.check();
+  torch::Tensor cut = output.detach().requires_grad_();
+  const int64_t ticket = ++state.ticket;
+  cut.register_hook(
+      [weak = std::weak_ptr<State>(state_), graph = output, ticket](const at::TensorBase& gradient) {
+        const std::shared_ptr<State> engine = weak.lock();
+        if (!engine)
+          throw Error(ErrorKind::kUnsupported, "the privacy engine of this output no longer exists");
+        engine->backward(graph, at::Tensor(gradient), ticket);
+      });
+  state.phase = Phase::kWatched;
+  return cut;
+}
+
+void PrivacyEngine::State::backward(const at::Tensor& output, const at::Tensor& gradient,
+                                    int64_t used_ticket) {
+  if (phase != Phase::kWatched || used_ticket != ticket)
+    throw Error(ErrorKind::kUnsupported,
+                "backward() ran twice through one watched output: each draw is used exactly once");
+  at::NoGradGuard no_grad;
+  const DrawPiece& piece = pieces[next - 1];
+  if (!piece.rows.empty()) {
+    const bool mean = options.loss_reduction == Reduction::kMean;
+    clipper.add(output, mean ? gradient * static_cast<double>(piece.rows.size()) : gradient,
+                piece.unit_starts);
+  }
+  phase = Phase::kIdle;
+  gradients.set({});
+  if (next == static_cast<int64_t>(pieces.size())) release();
+}
+
+void PrivacyEngine::State::release() {
+  ClippedSum sum = clipper.take();
+  const int64_t step = steps + 1;
+  if (ledger) ledger->charge_steps(ledger_run, step);
+  if (options.charge) options.charge(step);
+  steps = step;  // charged: from here on it counts, whatever happens
+  std::vector<at::Tensor> released = add_noise(std::move(sum), options.noise_multiplier, noise);
+  const double normaliser = static_cast<double>(options.batch_size);
+  for (size_t i = 0; i < released.size(); ++i)
+    released[i] = released[i].div_(normaliser).to(clipper.parameters()[i].tensor.scalar_type());
+  gradients.set(released);
+}
+
+void PrivacyEngine::State::open_ledger(const Loader::Fetch& fetch, int64_t rows, bool units) {
+  Ledger opened = Ledger::open(options.ledger);
+  DatasetSketch sketch = opened.new_sketch();
+  constexpr int64_t kRowsAtOnce = 256;
+  const auto bytes = [](const at::Tensor& row) {
+    return std::string(static_cast<const char*>(row.data_ptr()), row.nbytes());
+  };
+  for (int64_t begin = 0; begin < rows; begin += kRowsAtOnce) {
+    std::vector<int64_t> numbers;
+    for (int64_t row = begin; row < std::min(begin + kRowsAtOnce, rows); ++row) numbers.push_back(row);
+    const Batch batch = fetch(numbers);
+    const at::Tensor data = batch.data.cpu().contiguous(), target = batch.target.cpu().contiguous();
+    for (int64_t i = 0; i < data.size(0); ++i) sketch.add(bytes(data[i]) + bytes(target[i]));
+  }
+  const Event plan = Event::repeated(step_event(), options.ledger_steps);
+  const double epsilon = rdp_epsilon(plan, options.relation, options.ledger_delta);
+  const std::string dataset = opened.identify(sketch, options.ledger_dataset);
+  ledger_run = opened.reserve({dataset, epsilon, options.ledger_delta, options.relation,
+                               units ? "unit" : "row", options.ledger_dataset});
+  opened.set_training(ledger_run, plan, options.ledger_steps);
+  ledger.emplace(std::move(opened));
+}
+
+Event PrivacyEngine::State::step_event() const {
+  return Event::poisson_sampled(static_cast<double>(options.batch_size) / options.sample_size,
+                                Event::gaussian(options.noise_multiplier));
+}
+
+double PrivacyEngine::epsilon(double delta) const {
+  return rdp_epsilon(event(), state_->options.relation, delta);
+}
+
+Event PrivacyEngine::event() const {
+  return Event::repeated(state_->step_event(), state_->steps);
+}
+int64_t PrivacyEngine::steps() const {
+  return state_->steps;
+}
+bool PrivacyEngine::is_private() const {
+  return state_->noise.is_private() && state_->sampling.is_private();
+}
+const std::string& PrivacyEngine::ledger_run() const {
+  return state_->ledger_run;
+}
+const ClipCounts& PrivacyEngine::counts() const {
+  return state_->clipper.counts();
+}
+
+}  // namespace discreet

@@ -1,0 +1,141 @@
+// Start here: private training of an unmodified torch::nn model with an unmodified torch::optim optimizer.
+//
+//   PrivacyEngine engine(model, {.batch_size = 256, .sample_size = 60000, .noise_multiplier = 1.1,
+//                                .max_grad_norm = 1.0, .loss_reduction = Reduction::kMean});
+//   engine.attach(optimizer);
+//   for (auto batch : engine.loader(dataset)) {
+//     optimizer.zero_grad();
+//     auto output = engine.watch(model->forward(batch.data));   // the one changed line
+//     torch::nll_loss(output, batch.target).backward();
+//     optimizer.step();
+//   }
+//   engine.epsilon(1e-5);
+//
+// The guarantee: each release (one draw's gradients, after backward) is one Poisson-sampled Gaussian
+// mechanism with sample rate batch_size / sample_size and noise of noise_multiplier * the sensitivity of the
+// clipped sum (clip.h, noise.h); whatever the optimizer does with it is post-processing. Any other way from
+// the records to the trained parameters stops with an Error: a gradient that went round the engine, a buffer
+// that changed, a draw that was dropped, used twice or summed, a gradient that was changed after its release.
+//
+// Not seen by the engine, and the caller's duty: a loss that is not the declared reduction of per-sample
+// losses and statistics of the batch that the model detaches (check() looks for both), state that the model
+// keeps outside parameters and buffers, and what is printed or stored of losses, outputs and counts.
+// One thread at a time; one draw at a time.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "discreet/accounting/event.h"
+#include "discreet/accounting/relation.h"
+#include "discreet/dp/clip.h"
+#include "discreet/dp/loader.h"
+
+namespace discreet {
+
+// How the loss that backward() starts from was made of per-sample losses.
+enum class Reduction {
+  kUndeclared,  // refused: a mean that is clipped as a sum is hardly clipped at all
+  kMean,        // their mean over the rows of the batch that was handed out
+  kSum,         // their sum
+};
+
+struct PrivacyOptions {
+  int64_t batch_size = 0;  // expected number of units in a draw, and what sums are divided by; at least 1
+  double sample_size = 0;  // declared or privately estimated number of units; at least batch_size
+  double noise_multiplier = 0;  // noise / sensitivity; above 0, finite
+  double max_grad_norm = 1.0;   // above 0, finite
+  Reduction loss_reduction = Reduction::kUndeclared;
+  Relation relation = Relation::kAddOrRemoveOne;  // what epsilon() is stated for
+
+  // Steps of the same run that were charged before this engine existed: they count in epsilon() and in the
+  // step numbers.
+  int64_t steps_before = 0;
+
+  // Called with the step's number (from steps_before + 1) before its noise is drawn; when it throws, nothing
+  // is released. For a ledger of one's own.
+  std::function<void(int64_t step)> charge = {};
+
+  // A ledger (its file): the whole training of `ledger_steps` steps is reserved at `ledger_delta` for the
+  // data set of the first loader(), and each step is charged there before its release. Without it, epsilon()
+  // is the cost of this run alone.
+  std::string ledger = {};
+  std::string ledger_dataset = {};  // the data set's label in the ledger
+  int64_t ledger_steps = 0;
+  double ledger_delta = 1e-5;
+
+  // Buffers whose updates do not depend on the data (step counters, power iteration on weights).
+  std::vector<std::string> independent_buffers = {};
+
+  // Same draws and noise every time. Not private, and is_private() says so.
+  std::optional<uint64_t> seed_for_tests = {};
+};
+
+class PrivacyEngine {
+ public:
+  // Trains the model's parameters that require a gradient now. kInvalidArgument for options out of range,
+  // kUnsupported for parameters that are neither float nor double.
+  PrivacyEngine(std::shared_ptr<torch::nn::Module> model, PrivacyOptions options);
+  ~PrivacyEngine();
+  PrivacyEngine(const PrivacyEngine&) = delete;
+  PrivacyEngine& operator=(const PrivacyEngine&) = delete;
+
+  // Checks that the optimizer holds exactly the trained parameters (frozen ones do not matter). Once, before
+  // the first draw; kInvalidArgument otherwise.
+  void attach(torch::optim::Optimizer& optimizer);
+
+  // Each release's draw comes in k disjoint pieces, one a batch; the optimizer has gradients after the last
+  // one only and skips the others. Clip and normaliser refer to the whole draw. The loss is not divided by k.
+  void accumulate(int64_t k);
+
+  // Draws for one pass: round(sample_size / batch_size) of them, or `draws`. The data set is a
+  // discreet::Dataset (its rows with a target, its units) or a torch::data data set, which must outlive the
+  // loader. `units`: an identifier of the unit of each row. An empty draw (or piece) is handed out as one row
+  // of zeros that belongs to nobody and adds nothing, so that any model and loss can go through it: its
+  // release is pure noise.
+  template <typename Source>
+  Loader loader(Source& dataset, std::optional<int64_t> draws = {}, const std::vector<int64_t>& units = {}) {
+    return make_loader(make_fetch(dataset), count_rows(dataset), units.empty() ? units_of(dataset) : units,
+                       draws);
+  }
+
+  // The output of the training forward, [rows handed out, ...], cut off from its graph: backward() on a loss
+  // of it ends here, where the engine clips and, for the last piece, adds noise and sets the gradients.
+  torch::Tensor watch(const torch::Tensor& output);
+
+  // Upper bound on epsilon at delta of all steps so far, steps_before included: this run alone.
+  double epsilon(double delta) const;
+  // The mechanism that ran, for an accountant.
+  Event event() const;
+  // Releases, steps_before included.
+  int64_t steps() const;
+  // False with seed_for_tests.
+  bool is_private() const;
+  // Id of the run in the ledger; empty without one.
+  const std::string& ledger_run() const;
+  // Units clipped, and units whose gradient was not finite and added nothing. Private: for the owner's eyes.
+  const ClipCounts& counts() const;
+
+  // Looks, on one batch of at least 2 rows, for what the engine cannot see at each step: outputs that depend
+  // on other samples, a layout of rows that differs from the derived one, buffers that change, a loss that is
+  // not the declared reduction of per-sample losses. kUnsupported with the form to use. Nothing is released;
+  // what is computed stays here. `forward` maps a batch to its output, unwatched.
+  void check(const std::function<torch::Tensor(torch::Tensor)>& forward,
+             const std::function<torch::Tensor(torch::Tensor, torch::Tensor)>& loss, const torch::Tensor& x,
+             const torch::Tensor& y);
+
+ private:
+  friend class Loader;
+  Loader make_loader(Loader::Fetch fetch, int64_t rows, const std::vector<int64_t>& units,
+                     std::optional<int64_t> draws);
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace discreet

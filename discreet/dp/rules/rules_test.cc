@@ -1,0 +1,384 @@
+// Every rule against one-sample-at-a-time gradients in double: one harness, a table of models.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <set>
+
+#include "discreet/base/error.h"
+#include "discreet/dp/clip.h"
+#include "discreet/dp/rules/list.h"
+
+namespace discreet {
+namespace {
+
+namespace F = torch::nn::functional;
+using at::Tensor;
+using Tensors = std::vector<Tensor>;
+
+struct Model {
+  std::string name;
+  std::set<std::string> rules;               // names of the rules that it exercises
+  std::vector<std::vector<int64_t>> shapes;  // of its parameters
+  std::function<Tensor(int64_t)> input;      // number of samples -> double or int64 input
+  std::function<Tensor(const Tensors&, Tensor)> forward;
+};
+
+Tensor normal(std::vector<int64_t> shape) {
+  return torch::randn(shape, torch::kDouble);
+}
+
+Tensor convolve(Tensor x, Tensor w, Tensor b, int64_t stride, int64_t padding, int64_t dilation,
+                int64_t groups) {
+  return torch::conv2d(x, w, b, stride, padding, dilation, groups);
+}
+
+std::vector<Model> models() {
+  std::vector<Model> list;
+  list.push_back({"two layers",
+                  {"linear"},
+                  {{7, 5}, {7}, {3, 7}, {3}},
+                  [](int64_t n) {
+                    return normal({n, 5});
+                  },
+                  [](const Tensors& p, Tensor x) {
+                    return torch::linear(torch::tanh(torch::linear(x, p[0], p[1])), p[2], p[3]);
+                  }});
+  list.push_back({"rows of three dimensions",
+                  {"linear", "linear without bias"},
+                  {{7, 5}, {7}, {3, 7}},
+                  [](int64_t n) {
+                    return normal({n, 4, 5});
+                  },
+                  [](const Tensors& p, Tensor x) {
+                    return torch::matmul(torch::relu(torch::linear(x, p[0], p[1])), p[2].t()).mean(1);
+                  }});
+  list.push_back({"many positions (ghost norms)",
+                  {"linear"},
+                  {{40, 50}, {40}},
+                  [](int64_t n) {
+                    return normal({n, 3, 50});
+                  },
+                  [](const Tensors& p, Tensor x) { return torch::linear(x, p[0], p[1]).pow(2).sum(1); }});
+  list.push_back({"bias alone",
+                  {"linear"},
+                  {{3}},
+                  [](int64_t n) {
+                    return normal({n, 2, 5});
+                  },
+                  [](const Tensors& p, Tensor x) {
+                    return torch::linear(x, torch::ones({3, 5}, x.options()), p[0]).sin().sum(1);
+                  }});
+  list.push_back({"convolutions",
+                  {"convolution"},
+                  {{6, 3, 3, 3}, {6}, {4, 3, 2, 3}, {4}},
+                  [](int64_t n) {
+                    return normal({n, 3, 9, 8});
+                  },
+                  [](const Tensors& p, Tensor x) {
+                    x = torch::max_pool2d(torch::tanh(convolve(x, p[0], p[1], 1, 1, 1, 1)), 2);
+                    return convolve(x, p[2], p[3], 2, 2, 2, 2).flatten(1);
+                  }});
+  list.push_back({"depthwise convolution without bias",
+                  {"convolution"},
+                  {{6, 1, 3, 3}},
+                  [](int64_t n) {
+                    return normal({n, 3, 6, 6});
+                  },
+                  [](const Tensors& p, Tensor x) {
+                    return convolve(x, p[0], {}, 1, 1, 1, 3).sin().mean({2, 3});
+                  }});
+  list.push_back({"wide convolution over few positions (ghost norms)",
+                  {"convolution"},
+                  {{16, 24, 3, 3}, {16}},
+                  [](int64_t n) {
+                    return normal({n, 24, 4, 4});
+                  },
+                  [](const Tensors& p, Tensor x) {
+                    return torch::sigmoid(convolve(x, p[0], p[1], 1, 0, 1, 1)).flatten(1);
+                  }});
+  list.push_back(
+      {"convolution in one dimension",
+       {"convolution"},
+       {{4, 3, 3}, {4}},
+       [](int64_t n) {
+         return normal({n, 3, 11});
+       },
+       [](const Tensors& p, Tensor x) { return torch::conv1d(x, p[0], p[1], 2, 1, 2).tanh().flatten(1); }});
+  list.push_back({"images of a set, flattened into the batch",
+                  {"convolution"},
+                  {{4, 2, 3, 3}, {4}},
+                  [](int64_t n) {
+                    return normal({n, 3, 2, 5, 5});
+                  },
+                  [](const Tensors& p, Tensor x) {
+                    const int64_t n = x.size(0);
+                    return convolve(x.view({n * 3, 2, 5, 5}), p[0], p[1], 1, 1, 1, 1).tanh().view({n, -1});
+                  }});
+  list.push_back(
+      {"layer norm",
+       {"layer norm"},
+       {{6}, {6}},
+       [](int64_t n) {
+         return normal({n, 4, 6});
+       },
+       [](const Tensors& p, Tensor x) { return torch::layer_norm(x, {6}, p[0], p[1]).sin().sum(1); }});
+  list.push_back({"group norm",
+                  {"group norm"},
+                  {{6}, {6}},
+                  [](int64_t n) {
+                    return normal({n, 6, 3, 5});
+                  },
+                  [](const Tensors& p, Tensor x) {
+                    return torch::group_norm(x, 3, p[0], p[1]).sin().mean({2, 3});
+                  }});
+  list.push_back(
+      {"embedding with repeated and padding tokens",
+       {"embedding"},
+       {{5, 3}},
+       [](int64_t n) {
+         return torch::randint(0, 5, {n, 7}, torch::kLong);
+       },
+       [](const Tensors& p, Tensor x) { return torch::embedding(p[0], x, /*padding_idx=*/2).sin().sum(1); }});
+  list.push_back({"gains, shifts, positions, a temperature",
+                  {"added parameter", "subtracted parameter", "multiplied parameter"},
+                  {{6}, {4, 6}, {1, 4, 1}, {}},
+                  [](int64_t n) {
+                    return normal({n, 4, 6});
+                  },
+                  [](const Tensors& p, Tensor x) {
+                    return ((torch::add(x.sin() * p[0], p[1], 2) - p[2]) * p[3]).tanh().flatten(1);
+                  }});
+  list.push_back({"embedding tied to the output layer",
+                  {"embedding", "linear without bias"},
+                  {{6, 4}},
+                  [](int64_t n) {
+                    return torch::randint(0, 6, {n, 3}, torch::kLong);
+                  },
+                  [](const Tensors& p, Tensor x) {
+                    return torch::matmul(torch::embedding(p[0], x).mean(1).tanh(), p[0].t());
+                  }});
+  list.push_back({"one layer applied three times",
+                  {"linear"},
+                  {{5, 5}, {5}},
+                  [](int64_t n) {
+                    return normal({n, 5});
+                  },
+                  [](const Tensors& p, Tensor x) {
+                    for (int i = 0; i < 3; ++i) x = torch::tanh(torch::linear(x, p[0], p[1]));
+                    return x;
+                  }});
+  list.push_back({"attention by hand",
+                  {"linear without bias", "layer norm"},
+                  {{12, 4}, {4, 4}, {4}, {4}},
+                  [](int64_t n) {
+                    return normal({n, 5, 4});
+                  },
+                  [](const Tensors& p, Tensor x) {
+                    const auto qkv = torch::matmul(x, p[0].t()).split(4, 2);
+                    const Tensor a = torch::softmax(qkv[0].bmm(qkv[1].transpose(1, 2)), 2).bmm(qkv[2]);
+                    return torch::layer_norm(x + torch::matmul(a, p[1].t()), {4}, p[2], p[3]).select(1, 0);
+                  }});
+  return list;
+}
+
+struct Setting {
+  at::ScalarType precision = torch::kDouble;
+  double scale = 1;                  // of the input (real inputs only)
+  double gradient_scale = 1;         // of the output's gradient
+  int64_t broken = -1;               // this sample's output gradient is NaN
+  std::vector<int64_t> unit_starts = {};  // empty: every row
+};
+
+Tensors leaves(const Tensors& values, at::ScalarType precision) {
+  Tensors result;
+  for (const Tensor& value : values) result.push_back(value.to(precision).detach().clone().requires_grad_());
+  return result;
+}
+
+Tensor concatenated(const Tensors& tensors) {
+  Tensors flat;
+  for (const Tensor& tensor : tensors) flat.push_back(tensor.reshape({-1}).to(torch::kDouble));
+  return torch::cat(flat);
+}
+
+struct Compared {
+  Tensor expected, actual;  // flat, double
+  double largest_part = 0;  // norm of the largest part that one unit adds, by the engine's own sum
+};
+
+// Clipped sum of the engine and of a loop over the units with plain autograd in double.
+Compared compare(const Model& model, int64_t samples, const Setting& setting, double clip_quantile = 0.5) {
+  Tensors values;
+  for (const auto& shape : model.shapes)
+    values.push_back(normal(shape).to(setting.precision).to(torch::kDouble));
+  Tensor x = model.input(samples);
+  if (x.is_floating_point()) x = (x * setting.scale).to(setting.precision).to(torch::kDouble);
+  const auto cast = [&](const Tensor& t) { return t.is_floating_point() ? t.to(setting.precision) : t; };
+  const Tensors trained = leaves(values, setting.precision), reference = leaves(values, torch::kDouble);
+
+  const Tensor out = model.forward(trained, cast(x));
+  Tensor g = (torch::randn(out.sizes(), torch::kDouble) * setting.gradient_scale);
+  if (setting.broken >= 0) g[setting.broken].fill_(std::numeric_limits<double>::quiet_NaN());
+  g = g.to(setting.precision).to(torch::kDouble);
+
+  std::vector<int64_t> starts = setting.unit_starts;
+  if (starts.empty())
+    for (int64_t i = 0; i < samples; ++i) starts.push_back(i);
+  starts.push_back(samples);
+  std::vector<Tensor> gradients;
+  std::vector<double> norms;
+  for (size_t unit = 0; unit + 1 < starts.size(); ++unit) {
+    const auto rows = torch::indexing::Slice(starts[unit], starts[unit + 1]);
+    const Tensor o = model.forward(reference, x.index({rows}));
+    const auto parts = torch::autograd::grad({o}, reference, {g.index({rows})});
+    gradients.push_back(concatenated(parts));
+    norms.push_back(gradients.back().norm().item<double>());
+  }
+  std::vector<double> finite;
+  for (double norm : norms)
+    if (std::isfinite(norm)) finite.push_back(norm);
+  std::sort(finite.begin(), finite.end());
+  const double clip =
+      finite.empty()
+          ? 1
+          : std::clamp(finite[static_cast<size_t>(clip_quantile * (finite.size() - 1))], 1e-300, 1e300);
+
+  Compared result;
+  int64_t numel = 0;
+  std::vector<TrainedParameter> parameters;
+  for (size_t i = 0; i < trained.size(); ++i) {
+    parameters.push_back({"p" + std::to_string(i), trained[i]});
+    numel += trained[i].numel();
+  }
+  result.expected = torch::zeros({numel}, torch::kDouble);
+  for (size_t i = 0; i < gradients.size(); ++i)
+    if (std::isfinite(norms[i])) result.expected += gradients[i] * (clip / std::max(norms[i], clip));
+  Clipper clipper(parameters, clip);
+  clipper.add(out, g.to(setting.precision), setting.unit_starts);
+  const ClippedSum sum = clipper.take();
+  result.actual = concatenated(sum.tensors());
+  EXPECT_DOUBLE_EQ(sum.sensitivity(), clip * (1 + 0x1p-10));
+  EXPECT_EQ(clipper.counts().not_finite, static_cast<int64_t>(norms.size() - finite.size()));
+  // Each unit by itself: what it adds stays within the sensitivity.
+  for (size_t unit = 0; unit + 1 < starts.size() && unit < 4; ++unit) {
+    const auto rows = torch::indexing::Slice(starts[unit], starts[unit + 1]);
+    Clipper alone(parameters, clip);
+    std::vector<int64_t> one{0};
+    alone.add(model.forward(trained, cast(x.index({rows}))), g.index({rows}).to(setting.precision), one);
+    result.largest_part =
+        std::max(result.largest_part, concatenated(alone.take().tensors()).norm().item<double>() / clip);
+  }
+  return result;
+}
+
+double relative_error(const Compared& compared) {
+  const double size = compared.expected.norm().item<double>();
+  const double difference = (compared.expected - compared.actual).norm().item<double>();
+  return size == 0 ? difference : difference / size;
+}
+
+void expect_close(const Model& model, int64_t samples, const Setting& setting) {
+  const double allowed = setting.precision == torch::kDouble ? 1e-10 : 1e-5;
+  const Compared compared = compare(model, samples, setting);
+  EXPECT_LE(relative_error(compared), allowed) << model.name << ", " << samples << " samples";
+  EXPECT_LE(compared.largest_part, 1 + 0x1p-10) << model.name;
+}
+
+class Rules : public testing::TestWithParam<Model> {
+ protected:
+  void SetUp() override { torch::manual_seed(7); }
+};
+
+TEST_P(Rules, MatchOneSampleAtATime) {
+  for (int64_t samples : {1, 2, 5, 33}) {
+    expect_close(GetParam(), samples, {.precision = torch::kDouble});
+    expect_close(GetParam(), samples, {.precision = torch::kFloat});
+  }
+}
+
+TEST_P(Rules, SumOverSeveralBlocksOfSamples) {
+  expect_close(GetParam(), 300, {.precision = torch::kFloat});
+}
+
+TEST_P(Rules, ClipUnitsOfSeveralRowsAsOne) {
+  for (auto precision : {torch::kDouble, torch::kFloat})
+    expect_close(GetParam(), 12, {.precision = precision, .unit_starts = {0, 1, 2, 7, 8}});
+}
+
+TEST_P(Rules, KeepAllScales) {
+  for (double scale : {1e-30, 1e-15, 1e15, 1e30})
+    expect_close(GetParam(), 6, {.precision = torch::kFloat, .gradient_scale = scale});
+}
+
+TEST_P(Rules, DropASampleThatIsNotFinite) {
+  for (auto precision : {torch::kDouble, torch::kFloat}) {
+    expect_close(GetParam(), 6, {.precision = precision, .broken = 3});
+    expect_close(GetParam(), 6, {.precision = precision, .broken = 2, .unit_starts = {0, 1, 4, 5}});
+    expect_close(GetParam(), 1, {.precision = precision, .broken = 0});
+  }
+}
+
+TEST_P(Rules, AddNothingForAnEmptyBatch) {
+  Tensors trained;
+  std::vector<TrainedParameter> parameters;
+  for (const auto& shape : GetParam().shapes) {
+    trained.push_back(normal(shape).requires_grad_());
+    parameters.push_back({"p", trained.back()});
+  }
+  Clipper clipper(parameters, 1.0);
+  clipper.add(torch::zeros({0, 3}), torch::zeros({0, 3}));
+  EXPECT_EQ(concatenated(clipper.take().tensors()).abs().sum().item<double>(), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Rules, testing::ValuesIn(models()), [](const auto& instance) {
+  std::string name = instance.param.name;
+  for (char& c : name)
+    if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
+  return name;
+});
+
+TEST(RuleList, EveryRuleHasAModel) {
+  std::set<std::string> covered;
+  for (const Model& model : models()) covered.insert(model.rules.begin(), model.rules.end());
+  for (const Rule& rule : clip_rules()) EXPECT_TRUE(covered.count(rule.name)) << rule.name;
+}
+
+// 512 positions whose gradients alternate in sign: the true gradient is tiny beside its terms.
+TEST(Cancellation, StaysWithinTheSensitivity) {
+  torch::manual_seed(3);
+  for (double residue : {1e-1, 1e-3, 1e-5, 1e-7}) {
+    for (int64_t width : {3, 2000}) {  // direct and ghost norms
+      const int64_t samples = 4, t = 512;
+      Tensor w = torch::randn({width, width}).mul_(0.1).requires_grad_();
+      Tensor x = torch::randn({samples, 1, width}).expand({samples, t, width}).contiguous();
+      x = x + torch::randn({samples, t, width}) * residue;
+      Tensor sign = torch::ones({1, t, 1});
+      sign.slice(1, 1, t, 2).fill_(-1);
+      const Tensor out = torch::matmul(x, w.t());
+      const Tensor g = (torch::randn({samples, 1, width}) * sign).expand_as(out).contiguous();
+      const Tensor truth = torch::bmm(g.transpose(1, 2).to(torch::kDouble), x.to(torch::kDouble));
+      const double norm = truth[0].norm().item<double>(), clip = norm / 3;
+      Clipper clipper({{"w", w}}, clip);
+      clipper.add(out.slice(0, 0, 1), g.slice(0, 0, 1));
+      const Tensor part = clipper.take().tensors()[0];
+      EXPECT_LE(part.norm().item<double>(), clip * (1 + 0x1p-10)) << residue << " " << width;
+      EXPECT_LE((part - truth[0] / 3).norm().item<double>(), clip * 1e-3) << residue << " " << width;
+    }
+  }
+}
+
+TEST(Overflow, OfASquaredNormIsNotAnInfiniteNorm) {
+  Tensor w = torch::zeros({2, 3}).requires_grad_(), b = torch::zeros({2}).requires_grad_();
+  const Tensor x = torch::full({2, 3}, 1e30f);
+  Clipper clipper({{"w", w}, {"b", b}}, 1.0);
+  clipper.add(torch::linear(x, w, b), torch::full({2, 2}, 1e30f));
+  const ClippedSum sum = clipper.take();
+  EXPECT_EQ(clipper.counts().not_finite, 0);
+  EXPECT_NEAR(sum.tensors()[0].norm().item<double>(), 2.0, 1e-5);
+}
+
+}  // namespace
+}  // namespace discreet
