@@ -116,6 +116,30 @@ Html meaning_for_one(const Guarantee& guarantee) {
                 ". Suppose even that they know every other record, how the training works, and the finished "
                 "model down to its last number.");
   all += paragraph(
+      text("If both answers were equally likely to them before, then after studying the model they can be ") +
+      strong("at most " + percent_rounded_up(highest_belief(epsilon, 0.5)) + " sure") +
+      text(", and the best guess that anyone could make would be right at most " +
+           percent_rounded_up(best_guess(epsilon, guarantee.delta, 0.5)) +
+           " of the time. Without any protection that could be 100 %. If the model told them nothing, it "
+           "would stay "
+           "50 %."));
+  all += figure(
+      belief_plot(guarantee),
+      text("Wherever someone starts, what they believe afterwards stays inside the shaded band. The narrower "
+           "the band, the stronger the protection; epsilon sets its width."));
+  all += belief_table(guarantee);
+  all += paragraph(
+      "How strong is that? For training in which one record is the unit, Ponomareva and others (“How to "
+      "DP-fy ML”, Journal of Artificial Intelligence Research 77, 2023) call a guarantee strong up to "
+      "epsilon 1, reasonable up to 10, and weak to none above. By that measure this one, " +
+      rounded_up(epsilon) + ", is " + strength(guarantee) + ".");
+  if (guarantee.delta > 0) {
+    all += paragraph(
+        "Delta, " + one_in(guarantee.delta) +
+        ", is a small allowance on top: the training behaves like a process that always stays inside the "
+        "band, except with a probability of at most delta.");
+  }
+  all += paragraph(
       "These are ceilings, proved for every method of attack, known or not yet invented, and for whatever "
       "else the attacker knows or will learn, as long as what is listed under “What is not proven” holds. "
       "Nothing that is done with the model later can raise them: copying it, changing it, or asking it any "
