@@ -20,6 +20,9 @@ void refuse_unknown_flags(const CLI::App& app, const std::vector<std::string>& a
   }
   for (const std::string& argument : arguments) {
     const std::string flag = argument.substr(0, argument.find('='));
+    if (flag.starts_with("--") && flag.size() + 1 == argument.size()) {
+      throw Error(ErrorKind::kInvalidArgument, app.get_name() + ": " + argument + " has no value");
+    }
     if (!flag.starts_with("--") || std::find(names.begin(), names.end(), flag) != names.end()) continue;
     const std::string close = nearest(flag, names);
     throw Error(ErrorKind::kInvalidArgument, app.get_name() + ": unknown flag " + flag +
@@ -43,7 +46,7 @@ std::optional<double> whole_text_as_number(const std::string& text) {
 }  // namespace
 
 bool parse_arguments(CLI::App& app, const std::vector<std::string>& arguments) {
-  refuse_unknown_flags(app, arguments);
+  check_flags(app, arguments);
   const std::string see = " (see " + app.get_name() + " --help)";
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));  // CLI11 takes from the back

@@ -118,6 +118,7 @@ int set(const std::vector<std::string>& arguments) {
   const double epsilon = number("--epsilon", epsilon_text, 1e-9, 1000, "a number above 0, to 1000");
   const double delta = probability("--delta", delta_text);
   const Relation relation = parse_relation(relation_name);
+  if (unit.empty()) throw Error(ErrorKind::kInvalidArgument, "--unit must be row or a column's name");
   Ledger ledger = Ledger::open(flags.path());
   bool known = true;
   try {

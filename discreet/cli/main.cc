@@ -1,12 +1,10 @@
-// discreet: the program. It finds the command, and turns every Error into one line and an exit code.
-#include <algorithm>
-#include <exception>
+// discreet: the program. It finds the command.
 #include <iostream>
 #include <string>
 #include <vector>
 
 #include "discreet/base/error.h"
-#include "discreet/base/json.h"
+#include "discreet/base/program.h"
 #include "discreet/base/text.h"
 #include "discreet/cli/command.h"
 
@@ -55,28 +53,8 @@ int run(const std::vector<std::string>& arguments) {
                   (close.empty() ? "; see discreet --help" : "; did you mean \"discreet " + close + "\"?"));
 }
 
-int report(ErrorKind kind, const std::string& message, bool as_json) {
-  std::cerr << "discreet: " << message << std::endl;
-  if (as_json) {
-    const discreet::Json error = {{"error", {{"kind", discreet::to_string(kind)}, {"message", message}}}};
-    std::cout << error.dump(-1, ' ', false, discreet::Json::error_handler_t::replace) << std::endl;
-  }
-  return discreet::exit_code(kind);
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::vector<std::string> arguments(argv + 1, argv + argc);
-  const bool as_json = std::find(arguments.begin(), arguments.end(), "--json") != arguments.end();
-  try {
-    const int code = run(arguments);
-    std::cout.flush();
-    if (!std::cout) throw Error(ErrorKind::kUnavailable, "cannot write to standard output");
-    return code;
-  } catch (const Error& error) {
-    return report(error.kind(), error.what(), as_json);
-  } catch (const std::bad_alloc&) {
-    return report(ErrorKind::kUnavailable, "not enough memory", as_json);
-  }
+  return discreet::run_program(argc, argv, run);
 }

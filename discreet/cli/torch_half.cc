@@ -1,13 +1,16 @@
 // train, predict and inspect need tensors: they run in the torch-linked half of the program.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <iostream>
 
 #include "discreet/base/error.h"
 #include "discreet/cli/command.h"
+#include "discreet/job/job.h"
 
 namespace discreet {
 namespace {
@@ -40,6 +43,11 @@ int run_torch_half(const char* command, const std::vector<std::string>& argument
 }  // namespace
 
 int train_command(const std::vector<std::string>& arguments) {
+  const auto asks = [](const std::string& argument) { return argument == "--help" || argument == "-h"; };
+  if (std::any_of(arguments.begin(), arguments.end(), asks)) {
+    std::cout << train_help();  // needs no tensors, so it answers at once
+    return 0;
+  }
   return run_torch_half("train", arguments);
 }
 int predict_command(const std::vector<std::string>& arguments) {

@@ -1,9 +1,8 @@
 // Certificate (privacy.json): what a run guarantees, and everything needed to compute it again.
 //
 // The guarantee is the sum of the phases' epsilons and deltas, each phase counted as often as it was
-// attempted (basic composition, valid because each phase's share was fixed before the one before it released
-// anything; DESIGN of the plan: discreet/accounting/plan.h). Each phase's epsilon follows from its event
-// alone. docs/certificate.md.
+// attempted: basic composition, valid because every phase's share of the budget is fixed before the data is
+// read. Each phase's epsilon follows from its event alone. File format: docs/certificate.md.
 #pragma once
 
 #include <cstdint>
@@ -55,7 +54,8 @@ struct Mechanism {
 };
 
 struct LedgerReference {
-  std::string run, head;  // head: the ledger's hash after settling; shows whether the ledger was set back
+  std::string run;
+  std::string head;  // the ledger's hash when this was written; shows whether the ledger was set back since
 };
 
 struct Certificate {

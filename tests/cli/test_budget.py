@@ -1,0 +1,98 @@
+"""budget: caps before and after, an honest empty answer, damaged and foreign ledgers."""
+import os
+import sqlite3
+import stat
+
+import pytest
+
+
+def test_nothing_spent_makes_no_ledger(place):
+    assert place.run("budget", "--json").json["datasets"] == []
+    assert "Nothing has been spent" in place.run("budget").out
+    assert not (place.path / "home" / "ledger.db").exists()
+
+
+def test_a_cap(place):
+    answer = place.run("budget", "set", "people", "--epsilon", 8, "--delta", 1e-5, "--json").json
+    assert answer["cap"] == {"epsilon": 8, "delta": 1e-5, "relation": "add-or-remove-one", "unit": "row",
+                             "raised_after_runs": False}
+    for arguments in [["budget"], ["budget", "show"], ["budget", "show", "people"]]:
+        shown = place.run(*arguments, "--json").json
+        assert [d["name"] for d in shown["datasets"]] == ["people"]
+        assert shown["datasets"][0]["spent"] == {"epsilon": 0, "delta": 0}
+        assert shown["datasets"][0]["left"] == {"epsilon": 8, "delta": 1e-5}
+    assert "of a cap of epsilon 8" in place.run("budget").out
+    assert stat.S_IMODE(os.stat(place.path / "home" / "ledger.db").st_mode) == 0o600
+
+
+def test_relation_and_unit_of_a_cap(place):
+    cap = place.run("budget", "set", "people", "--epsilon", 1, "--delta", 1e-6, "--relation", "replace-one",
+                    "--unit", "patient", "--json").json["cap"]
+    assert cap["relation"] == "replace-one" and cap["unit"] == "column patient"
+
+
+def test_a_slip_in_a_name_is_asked_about(place):
+    place.run("budget", "set", "people", "--epsilon", 8, "--delta", 1e-5)
+    place.refused("budget", "set", "peple", "--epsilon", 8, "--delta", 1e-5, code=3, kind="not-found",
+                  says=['"people"', "--new-dataset"])
+    place.refused("budget", "show", "peple", code=3, kind="not-found", says='"people"')
+    place.run("budget", "set", "peple", "--epsilon", 8, "--delta", 1e-5, "--new-dataset")
+    assert len(place.run("budget", "--json").json["datasets"]) == 2
+
+
+def test_history_is_a_chain(place):
+    place.run("budget", "set", "people", "--epsilon", 8, "--delta", 1e-5)
+    place.run("budget", "set", "others", "--epsilon", 2, "--delta", 1e-5)
+    history = place.run("budget", "history", "--json").json
+    assert [e["kind"] for e in history["entries"]] == ["ledger", "dataset", "cap", "dataset", "cap"]
+    assert history["head"] == history["entries"][-1]["hash"]
+    one = place.run("budget", "history", "others", "--json").json
+    assert [e["kind"] for e in one["entries"]] == ["dataset", "cap"]
+    assert "people" in place.run("budget", "history").out
+
+
+def test_the_documented_hash_chain(place):
+    """docs/ledger.md, computed here from the file alone."""
+    import hashlib
+    place.run("budget", "set", "people", "--epsilon", 8, "--delta", 1e-5)
+    previous = b""
+    with sqlite3.connect(place.path / "home" / "ledger.db") as ledger:
+        for *fields, body, hash_ in ledger.execute("SELECT * FROM entries ORDER BY number"):
+            text = previous + b"".join(b"\n" + str(field).encode() for field in fields) + b"\n" + body
+            previous = hashlib.sha256(text).hexdigest().encode()
+            assert previous.decode() == hash_
+
+
+def test_another_ledger(place):
+    place.run("budget", "set", "people", "--epsilon", 8, "--delta", 1e-5, "--ledger", "mine.db")
+    assert (place.path / "mine.db").exists()
+    assert place.run("budget", "--json").json["datasets"] == []
+    assert len(place.run("budget", "--ledger", "mine.db", "--json").json["datasets"]) == 1
+    place.refused("budget", "show", "--ledger", "nowhere.db", code=3, kind="not-found", says="nowhere.db")
+    place.refused("budget", "set", "p", "--epsilon", 1, "--delta", 1e-5, "--ledger", "no/folder.db", code=3,
+                  kind="not-found", says="no/folder.db")
+
+
+@pytest.mark.parametrize("flag, values", [("--epsilon", ["0", "-1", "nan", "inf", "1e9", "8x"]),
+                                          ("--delta", ["0", "1", "nan"]), ("--relation", ["swap"])])
+def test_set_refuses(place, flag, values):
+    for value in values:
+        arguments = [f"{name}={text}" for name, text in {"--epsilon": "8", "--delta": "1e-5", flag: value}.items()]
+        place.refused("budget", "set", "people", *arguments, says=flag.lstrip("-"))
+    assert not (place.path / "home" / "ledger.db").exists()
+
+
+def test_edited_and_foreign_ledgers(place):
+    place.run("budget", "set", "people", "--epsilon", 8, "--delta", 1e-5, "--ledger", "a.db")
+    with sqlite3.connect(place.path / "a.db") as ledger:
+        ledger.execute("UPDATE entries SET time = '2001-01-01T00:00:00Z' WHERE number = 2")
+    place.refused("budget", "--ledger", "a.db", code=7, kind="data-loss", says=["a.db", "entry 2"])
+    (place.path / "b.db").write_text("this is not a database, but long enough to be looked at\n" * 100)
+    place.refused("budget", "--ledger", "b.db", code=7, kind="data-loss", says="b.db")
+    with sqlite3.connect(place.path / "c.db") as ledger:
+        ledger.execute("CREATE TABLE songs (name TEXT)")
+    place.refused("budget", "--ledger", "c.db", code=7, kind="data-loss", says="not a ledger")
+    place.run("budget", "set", "people", "--epsilon", 8, "--delta", 1e-5, "--ledger", "d.db")
+    with sqlite3.connect(place.path / "d.db") as ledger:
+        ledger.execute("PRAGMA user_version=99")
+    place.refused("budget", "--ledger", "d.db", code=9, kind="unsupported", says="99")
