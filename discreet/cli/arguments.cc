@@ -12,8 +12,8 @@ namespace discreet {
 namespace {
 
 // Before anything else is looked at, so that a slip in a flag's name is not answered with what it left
-// missing.
-void refuse_unknown_flags(const CLI::App& app, const std::vector<std::string>& arguments) {
+// missing, and "--flag=" does not take the next argument for its value.
+void check_flags(const CLI::App& app, const std::vector<std::string>& arguments) {
   std::vector<std::string> names;
   for (const CLI::Option* option : app.get_options()) {
     for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
