@@ -24,9 +24,9 @@ TEST(Calibrate, MatchesThePublishedValue) {
 
 TEST(Calibrate, IsNeverAboveTheTargetAndNearIt) {
   for (const Relation relation : {Relation::kAddOrRemoveOne, Relation::kReplaceOne}) {
-    for (const double target : {0.001, 0.05, 1., 3., 30., 1000.}) {
+    for (const double target : {0.001, 1., 30., 1000.}) {
       for (const double delta : {1e-15, 1e-5}) {
-        for (const double rate : {1e-6, 0.01, 0.5, 1.}) {
+        for (const double rate : {1e-6, 0.01, 1.}) {
           for (const int64_t steps : {int64_t{1}, int64_t{600}, int64_t{10000000}}) {
             SCOPED_TRACE(testing::Message() << target << " " << delta << " " << rate << " " << steps);
             const double noise = calibrate_noise_multiplier(target, delta, relation, rate, steps);

@@ -16,7 +16,12 @@ namespace discreet {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kUp = 1 + 1e-12;  // outweighs the roundings of a few sums and products
+constexpr double kUp = 1 + 1e-12;  // outweighs the roundings of a few products
+
+// sum + term, rounded up, so that many events cannot add up to too little.
+void add_up(double& sum, double term) {
+  if (term != 0) sum = std::nextafter(sum + term, kInfinity);
+}
 
 // A tree of events as what composes: orders' worth of Renyi divergence, and plain (epsilon, delta).
 class Account {
@@ -30,7 +35,8 @@ class Account {
   double renyi(double order) const {
     double sum = slope_ * order;
     for (const auto& [rate_and_noise, count] : sampled_) {
-      sum += count * renyi_sampled_gaussian(rate_and_noise.first, rate_and_noise.second, order, relation_);
+      add_up(sum,
+             count * renyi_sampled_gaussian(rate_and_noise.first, rate_and_noise.second, order, relation_));
     }
     return sum * kUp;
   }
@@ -42,7 +48,7 @@ class Account {
       case Event::Kind::kGaussian:
       case Event::Kind::kDiscreteGaussian: {
         const double ratio = (relation_ == Relation::kReplaceOne ? 2 : 1) / event.noise_multiplier();
-        slope_ += times * ratio * ratio / 2;
+        add_up(slope_, times * ratio * ratio / 2 * kUp);
         return;
       }
       case Event::Kind::kPoissonSampled: {
@@ -53,17 +59,20 @@ class Account {
                           std::string(to_string(inner.kind())));
         }
         if (event.sample_rate() == 1) return add(inner, times);
-        if (event.sample_rate() > 0) sampled_[{event.sample_rate(), inner.noise_multiplier()}] += times;
+        if (event.sample_rate() > 0) {
+          add_up(sampled_[{event.sample_rate(), inner.noise_multiplier()}], times);
+        }
         return;
       }
       case Event::Kind::kRepeated:
-        return add(event.events()[0], times * static_cast<double>(event.count()) * kUp);
+        times *= static_cast<double>(event.count());
+        return add(event.events()[0], times <= 0x1p53 ? times : times * kUp);  // exact up to 2^53
       case Event::Kind::kComposed:
         for (const Event& part : event.events()) add(part, times);
         return;
       case Event::Kind::kEpsilonDelta:
-        epsilon_ += times * event.epsilon();
-        delta_ += times * event.delta();
+        add_up(epsilon_, times * event.epsilon());
+        add_up(delta_, times * event.delta());
         return;
     }
   }
@@ -78,9 +87,10 @@ class Account {
 double convert(const Account& account, double delta) {
   const double kLow = std::log(1e-5), kHigh = std::log(1e9), kStride = 1;
   const auto epsilon_at = [&](double t) {
-    const double beta = std::exp(t), order = 1 + beta;
-    const double value =
-        account.renyi(order) - std::log1p(1 / beta) - (std::log(delta) + std::log1p(beta)) / beta;
+    const double order = 1 + std::exp(t), beta = order - 1;
+    const double renyi = account.renyi(order), gain = std::log1p(1 / beta) + std::log1p(beta) / beta,
+                 cost = -std::log(delta) / beta;
+    const double value = (renyi + cost - gain) + 1e-14 * (renyi + cost + gain);
     return std::isnan(value) ? kInfinity : value;
   };
   if (delta * delta >= -std::expm1(-account.renyi(1.001)) * kUp) return 0;

@@ -115,7 +115,7 @@ TEST(RdpEpsilon, IsTheLeastOverAllOrders) {
           std::tuple(1e-3, 100., 3, 1e-6)}) {
       const double epsilon = rdp_epsilon(training(rate, noise, steps), relation, delta);
       double least = INFINITY;
-      for (double t = std::log(1e-5); t < std::log(1e4); t += 0.02) {
+      for (double t = std::log(1e-5); t < std::log(1e4); t += 0.05) {
         const double order = 1 + std::exp(t);
         const double renyi = steps * renyi_sampled_gaussian(rate, noise, order, relation);
         least = std::min(least, renyi + std::log1p(-1 / order) - std::log(order * delta) / (order - 1));

@@ -60,17 +60,37 @@ TEST(Bernoulli, HasItsProbability) {
   for (const double p : {-1e-9, 1 + 1e-9, std::nan("")}) EXPECT_THROW(bernoulli(random, p), Error);
 }
 
-// The comparison goes on where 64 bits are equal: 0.5 + 2^-65 cannot be told from 0.5 by one word, and a p of
-// exactly 2^-64 k ends there. Counted on a stream whose words are known.
+// A seed whose first word passes `wanted`.
+uint64_t seed_with(const std::function<bool(uint64_t first, uint64_t second)>& wanted) {
+  for (uint64_t seed = 0;; ++seed) {
+    RandomStream random = RandomStream::for_tests(seed);
+    const uint64_t first = random.next();
+    if (wanted(first, random.next())) return seed;
+  }
+}
+
+bool drawn(uint64_t seed, double p, bool by_sample) {
+  RandomStream random = RandomStream::for_tests(seed);
+  return by_sample ? !poisson_sample(random, 1, p).empty() : bernoulli(random, p);
+}
+
+// The comparison goes on where the first 64 binary digits are equal, and ends where p does.
 TEST(Bernoulli, UsesEveryBitOfP) {
-  const uint64_t word = RandomStream::for_tests(5).next();
-  uint64_t high = word & ~uint64_t{0x7FF};  // 53 bits, so that p is a double
-  const double p = std::ldexp(static_cast<double>(high), -64);
-  RandomStream same = RandomStream::for_tests(5);
-  EXPECT_FALSE(bernoulli(same, p));  // uniform is at least p
-  same = RandomStream::for_tests(5);
-  EXPECT_TRUE(bernoulli(same, std::nextafter(p, 1.)));
-  // A tiny p is decided by many words; the smallest double by 17 of them if the first 16 were zero.
+  for (const bool by_sample : {false, true}) {
+    // p is the first word exactly: the uniform is not below it. One double further up it is.
+    uint64_t seed = seed_with([](uint64_t first, uint64_t) { return (first & 0x7FF) == 0; });
+    double p = std::ldexp(static_cast<double>(RandomStream::for_tests(seed).next()), -64);
+    EXPECT_FALSE(drawn(seed, p, by_sample));
+    EXPECT_TRUE(drawn(seed, std::nextafter(p, 1.), by_sample));
+    // p is the first word and a half: the highest bit of the second word decides.
+    for (const uint64_t high : {0, 1}) {
+      seed = seed_with(
+          [&](uint64_t first, uint64_t second) { return first < uint64_t{1} << 52 && second >> 63 == high; });
+      p = std::ldexp(static_cast<double>(RandomStream::for_tests(seed).next()) + 0.5, -64);
+      EXPECT_EQ(drawn(seed, p, by_sample), high == 0);
+    }
+  }
+  // The smallest double takes 17 words if the first 16 are zero.
   RandomStream random = RandomStream::for_tests(6);
   for (int i = 0; i < 1000; ++i) EXPECT_FALSE(bernoulli(random, 5e-324));
 }
