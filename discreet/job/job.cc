@@ -33,7 +33,7 @@ const Setting* find_setting(std::string_view name) {
   for (const Setting& setting : train_settings()) {
     names.push_back(is_toml ? toml_key(setting.name) : "--" + std::string(setting.name));
   }
-  if (is_toml) names.insert(names.end(), {"data", "schema"});
+  if (is_toml) names.insert(names.end(), {"data", "schema", "card"});
   const std::string close = nearest(name, names);
   refuse("unknown " + what + " '" + name + "'" + (close.empty() ? "" : "; the nearest is '" + close + "'") +
          "; `discreet train --help` lists them all");
@@ -90,7 +90,7 @@ Values parse_flags(const std::vector<std::string>& arguments, std::string& data)
   return values;
 }
 
-void add_toml(const fs::path& path, Values& values, std::string& data, Json& schema) {
+void add_toml(const fs::path& path, Values& values, std::string& data, TrainJob& job) {
   const Json document = read_toml(path);
   for (const auto& [key, value] : document.items()) {
     if (key == "data") {
@@ -102,8 +102,8 @@ void add_toml(const fs::path& path, Values& values, std::string& data, Json& sch
                  : named.string();
       continue;
     }
-    if (key == "schema" && value.is_object()) {
-      schema = value;
+    if ((key == "schema" || key == "card") && value.is_object()) {
+      (key == "card" ? job.card : job.schema) = value;
       continue;
     }
     std::string name;
@@ -165,7 +165,7 @@ TrainJob parse_train_job(const std::vector<std::string>& arguments) {
   if (job.data.ends_with(".toml")) {
     const fs::path file = job.data;
     job.data.clear();
-    add_toml(file, values, job.data, job.schema);
+    add_toml(file, values, job.data, job);
     if (job.data.empty())
       refuse(file.string() + ": data: the setting is missing; allowed is a path or a data set's name");
   }
@@ -288,6 +288,7 @@ Json TrainJob::to_json() const {
           {"max_grad_norm", optional(max_grad_norm)},
           {"statistics_share", optional(statistics_share)},
           {"schema", schema},
+          {"card", card},
           {"header", optional(header)},
           {"separator", separator ? Json(std::string(1, *separator)) : Json()},
           {"holdout", optional(holdout)},
@@ -329,6 +330,7 @@ TrainJob TrainJob::from_json(const Json& json) {
     read("max_grad_norm", job.max_grad_norm);
     read("statistics_share", job.statistics_share);
     job.schema = json.at("schema");
+    job.card = json.at("card");
     read("header", job.header);
     if (!json.at("separator").is_null()) job.separator = json.at("separator").get<std::string>().at(0);
     read("holdout", job.holdout);

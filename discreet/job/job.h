@@ -29,6 +29,7 @@ struct TrainJob {
   std::optional<double> max_grad_norm;
   std::optional<double> statistics_share;
   Json schema;  // declared facts (docs/schema.md); null where nothing is declared
+  Json card;    // the owner's answers for card.json (docs/card.md); null where none were given
   std::optional<bool> header;
   std::optional<char> separator;
   std::optional<double> holdout;

@@ -84,6 +84,7 @@ RunFolder RunFolder::open(const fs::path& package) {
     RunFolder folder(fs::absolute(path), TrainJob::from_json(run.at("job")));
     folder.split_key_ = run.at("split_key").get<std::string>();
     folder.run_id_ = run.at("run_id").get<std::string>();
+    folder.digest_ = run.at("digest").get<std::string>();
     folder.job_.out = fs::absolute(package);
     return folder;
   } catch (const nlohmann::json::exception&) {
@@ -93,16 +94,14 @@ RunFolder RunFolder::open(const fs::path& package) {
 }
 
 void RunFolder::store_run() const {
-  const Json run = {{"format", "discreet-run"},
-                    {"version", 1},
-                    {"job", job_.to_json()},
-                    {"split_key", split_key_},
-                    {"run_id", run_id_}};
+  const Json run = {{"format", "discreet-run"}, {"version", 1},      {"job", job_.to_json()},
+                    {"split_key", split_key_},  {"run_id", run_id_}, {"digest", digest_}};
   write_file(path_ / "run.json", run.dump(2) + "\n", 0600);
 }
 
-void RunFolder::set_run_id(const std::string& run_id) {
+void RunFolder::set_run(const std::string& run_id, const std::string& digest) {
   run_id_ = run_id;
+  digest_ = digest;
   store_run();
 }
 

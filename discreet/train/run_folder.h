@@ -34,7 +34,10 @@ class RunFolder {
 
   // The ledger's name for this run; empty until the budget is reserved.
   const std::string& run_id() const { return run_id_; }
-  void set_run_id(const std::string& run_id);
+
+  // A keyed digest of the records, by which a resumed run notices that they changed.
+  const std::string& digest() const { return digest_; }
+  void set_run(const std::string& run_id, const std::string& digest);
 
   std::optional<Json> facts() const;
   void store_facts(const Json& facts);
@@ -50,7 +53,7 @@ class RunFolder {
 
   std::filesystem::path path_;
   TrainJob job_;
-  std::string split_key_, run_id_;
+  std::string split_key_, run_id_, digest_;
 };
 
 // Where an unfinished run of this package lives.

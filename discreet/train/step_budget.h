@@ -19,12 +19,12 @@ class StepBudget {
   // `charged`: steps of the plan that the ledger has charged already.
   StepBudget(Ledger& ledger, std::string run_id, int64_t planned_steps, int64_t charged);
 
-  // Before the release of step number `step` (counted from 0, never going back). Throws what the ledger
+  // Before the release of step number `step` (counted from 1, never going back). Throws what the ledger
   // throws; then nothing may be released.
   void before_release(int64_t step);
 
   // True where everything charged was released: the moment for a checkpoint or a stop.
-  bool at_block_end(int64_t next_step) const { return next_step >= charged_; }
+  bool at_block_end(int64_t released) const { return released >= charged_; }
 
  private:
   using Clock = std::chrono::steady_clock;

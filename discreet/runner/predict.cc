@@ -1,0 +1,96 @@
+// discreet predict PACKAGE DATA [--out FILE]: a label for each record, then a probability a class.
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <sstream>
+
+#include "discreet/base/error.h"
+#include "discreet/base/file.h"
+#include "discreet/base/json.h"
+#include "discreet/runner/command.h"
+#include "discreet/train/predictor.h"
+
+namespace discreet {
+namespace {
+
+std::string csv_field(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char symbol : text) quoted += symbol == '"' ? std::string("\"\"") : std::string(1, symbol);
+  return quoted + "\"";
+}
+
+std::string to_csv(const Predictions& predictions) {
+  std::ostringstream csv;
+  csv << "label";
+  for (const std::string& name : predictions.classes) csv << "," << csv_field(name);
+  csv << "\n";
+  const auto values = predictions.values.accessor<float, 2>();
+  for (int64_t row = 0; row < values.size(0); ++row) {
+    if (predictions.classes.empty()) {
+      csv << values[row][0] << "\n";
+      continue;
+    }
+    csv << csv_field(predictions.classes[predictions.best(row)]);
+    for (int64_t k = 0; k < values.size(1); ++k) csv << "," << values[row][k];
+    csv << "\n";
+  }
+  return csv.str();
+}
+
+}  // namespace
+
+int run_predict(const std::vector<std::string>& arguments) {
+  CLI::App app("Predicts with a package: CSV with the label first, then a probability for each class.",
+               "discreet predict");
+  std::string package, data, out, header, separator;
+  bool json = false;
+  app.add_option("PACKAGE", package, "a folder that `discreet train` made")->required();
+  app.add_option("DATA", data,
+                 "a table (its target column may be missing), an IDX file or folder, a folder of images")
+      ->required();
+  app.add_option("--out", out, "file to write (default: standard output)");
+  app.add_option("--header", header, "yes or no: whether a table's first line names the columns");
+  app.add_option("--separator", separator, "one of , ; TAB |");
+  app.add_flag("--json", json, "one JSON object on standard output");
+  try {
+    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+    app.parse(reversed);
+  } catch (const CLI::CallForHelp&) {
+    std::cout << app.help();
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    throw Error(ErrorKind::kInvalidArgument,
+                std::string(error.what()) + "; `discreet predict --help` shows what is allowed");
+  }
+  TableOptions options;
+  if (!header.empty()) {
+    if (header != "yes" && header != "no")
+      throw Error(ErrorKind::kInvalidArgument, "--header: allowed is yes or no, not '" + header + "'");
+    options.header = header == "yes";
+  }
+  if (!separator.empty()) {
+    if (separator == "TAB") separator = "\t";
+    if (separator.size() != 1)
+      throw Error(ErrorKind::kInvalidArgument, "--separator: allowed is one of , ; TAB |");
+    options.separator = separator[0];
+  }
+  Predictor predictor(package);
+  const Predictions predictions = predictor.predict(data, options);
+  const std::string csv = to_csv(predictions);
+  if (!out.empty()) write_file(out, csv);
+  if (json) {
+    Json result = {{"records", predictions.values.size(0)}, {"classes", predictions.classes}};
+    if (!out.empty())
+      result["out"] = out;
+    else
+      result["csv"] = csv;
+    std::cout << result.dump(2) << "\n";
+  } else if (out.empty()) {
+    std::cout << csv;
+  } else {
+    std::cerr << "wrote " << predictions.values.size(0) << " predictions to " << out << "\n";
+  }
+  return 0;
+}
+
+}  // namespace discreet

@@ -1,0 +1,98 @@
+#include "discreet/train/certify.h"
+
+#include <torch/version.h>
+
+#include "discreet/accounting/rdp.h"
+#include "discreet/base/lattice_gaussian.h"
+#include "discreet/base/text.h"
+
+namespace discreet {
+namespace {
+
+Phase statistics_phase(const CertifiedRun& run) {
+  Phase phase;
+  phase.name = "statistics";
+  phase.attempts = run.attempts;
+  phase.event = *run.statistics;
+  phase.delta = run.statistics_delta;
+  phase.epsilon = rdp_epsilon(phase.event, run.job.relation, phase.delta);
+  return phase;
+}
+
+Phase training_phase(const CertifiedRun& run) {
+  const Plan& plan = run.training.plan;
+  Phase phase;
+  phase.name = "training";
+  phase.event = run.training.event();
+  phase.delta = plan.shares.training_delta;
+  phase.epsilon = rdp_epsilon(phase.event, run.job.relation, phase.delta);
+  phase.sample_rate = plan.sample_rate;
+  phase.noise_multiplier = plan.noise_multiplier;
+  phase.max_grad_norm = run.training.max_grad_norm;
+  phase.normaliser = static_cast<double>(*plan.batch_size);
+  phase.steps = plan.steps;
+  phase.steps_lost = run.steps_lost;
+  return phase;
+}
+
+}  // namespace
+
+Certificate certify(const CertifiedRun& run) {
+  Certificate certificate;
+  if (run.statistics) certificate.phases.push_back(statistics_phase(run));
+  certificate.phases.push_back(training_phase(run));
+  Guarantee& guarantee = certificate.guarantee;
+  for (const Phase& phase : certificate.phases) {
+    guarantee.epsilon += phase.epsilon * static_cast<double>(phase.attempts);
+    guarantee.delta += phase.delta * static_cast<double>(phase.attempts);
+  }
+  guarantee.relation = run.job.relation;
+  guarantee.is_private = !run.job.seed_for_tests;
+  if (run.job.unit) {
+    guarantee.unit = {"column", *run.job.unit, run.job.max_rows_per_unit};
+  }
+  certificate.facts = run.data.facts;
+  const bool chosen = run.job.model == "auto";
+  certificate.facts.push_back({"model", chosen ? "independent" : "declared",
+                               run.training.model + (chosen ? ", by a fixed rule on the facts above" : "")});
+  certificate.facts.push_back(
+      {"batch size, steps, learning rate, clip",
+       run.job.batch_size && run.job.epochs && run.job.learning_rate && run.job.max_grad_norm ? "declared"
+                                                                                              : "independent",
+       "declared settings, else the preset's by a fixed rule on the facts above"});
+  certificate.facts.push_back(
+      {"best checkpoint, early stopping, plateau schedules", "independent",
+       "not used: the last step's averaged weights are the result, whatever they score"});
+  const std::string unit = run.job.unit ? "unit" : "record";
+  certificate.mechanism = {
+      .sampler = "Poisson: in each step each " + unit +
+                 " takes part independently with exactly the sample rate; empty samples release pure noise",
+      .clipping = "each " + unit +
+                  "'s gradient, summed over all trained parameters, is scaled to an L2 norm of at most "
+                  "max_grad_norm; " +
+                  "gradients that are not finite count as zero; the sum's sensitivity includes a factor 1 + "
+                  "2^-10 for rounding",
+      .noise =
+          "Gaussian on every coordinate of every trained parameter at every step; sum plus noise is rounded "
+          "to a lattice of step " +
+          format_number(lattice_step(*run.training.plan.noise_multiplier * run.training.max_grad_norm)) +
+          "; divided by the fixed normaliser",
+      .generator =
+          run.job.seed_for_tests ? "a test seed: NOT PRIVATE" : "ChaCha20 keyed by the kernel's getrandom",
+      .floating_point =
+          "clipped sums in the model's precision within 256 records, in double across; noise correctly "
+          "rounded to the lattice"};
+  certificate.not_proven = {
+      "The last bits of the floating-point clipped sum depend on which other records are in the batch "
+      "(Casacuberta and others 2022); "
+      "the lattice's noise is far coarser, but this is not part of the proof.",
+      "Running time, memory use and power draw depend on the data; an observer of the machine during "
+      "training is outside the guarantee.",
+      "Several settings tried by hand on the same data are separate runs: the ledger adds them, this "
+      "certificate is for one."};
+  certificate.ledger = {run.ledger_run, run.ledger_head};
+  certificate.software = {{"discreet", DISCREET_VERSION}, {"libtorch", TORCH_VERSION}};
+  return certificate;
+}
+
+}  // namespace discreet

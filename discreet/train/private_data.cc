@@ -1,0 +1,15 @@
+#include "discreet/train/private_data.h"
+
+namespace discreet {
+
+Fact fact_of(std::string fact, Source source, std::string detail) {
+  return {std::move(fact), std::string(to_string(source)), std::move(detail)};
+}
+
+std::unique_ptr<PrivateData> open_private_data(const TrainJob& job, const std::string& split_key) {
+  OpenedData opened = open_data(job.data, {.header = job.header, .separator = job.separator});
+  if (opened.kind == DataKind::kTable) return make_table_data(job, std::move(opened), split_key);
+  return make_image_data(job, std::move(opened), split_key);
+}
+
+}  // namespace discreet

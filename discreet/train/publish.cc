@@ -1,0 +1,156 @@
+#include "discreet/train/publish.h"
+
+#include <algorithm>
+
+#include "discreet/base/file.h"
+#include "discreet/base/text.h"
+#include "discreet/evaluate/classification.h"
+#include "discreet/evaluate/outputs.h"
+#include "discreet/evaluate/regression.h"
+#include "discreet/model/model_file.h"
+#include "discreet/model/safetensors.h"
+#include "discreet/package/keys.h"
+#include "discreet/package/package.h"
+#include "discreet/report/card.h"
+#include "discreet/report/report.h"
+
+namespace discreet {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kExamples = 12;
+
+void add_classification(const PreparedData& data, const torch::Tensor& scores, const torch::Tensor& targets,
+                        OwnerFacts& page) {
+  const ClassificationMetrics metrics = classification_metrics(scores, targets);
+  page.figures = {{"Accuracy", metrics.accuracy, true, "share of test records with the right class"},
+                  {"Log loss", metrics.log_loss, false, "natural logarithm; smaller is better"},
+                  {"Calibration error", metrics.calibration_error, true,
+                   "mean gap between confidence and accuracy, 15 bins"}};
+  if (metrics.auroc)
+    page.figures.push_back({"AUROC", *metrics.auroc, false, "0.5 is guessing, 1 is perfect"});
+  const torch::Tensor trained = data.train->targets();
+  for (size_t k = 0; k < data.classes.size(); ++k) {
+    const auto index = static_cast<int64_t>(k);
+    page.classes.push_back({.name = data.classes[k],
+                            .training_records = trained.eq(index).sum().item<int64_t>(),
+                            .test_records = targets.eq(index).sum().item<int64_t>(),
+                            .precision = metrics.precision[k],
+                            .recall = metrics.recall[k]});
+    const torch::Tensor row = metrics.confusion[index].contiguous();
+    page.confusion.emplace_back(row.data_ptr<int64_t>(), row.data_ptr<int64_t>() + row.numel());
+  }
+}
+
+void add_regression(const torch::Tensor& predictions, const torch::Tensor& targets, double scale,
+                    OwnerFacts& page) {
+  const RegressionMetrics metrics = regression_metrics(predictions, targets, scale);
+  page.figures = {{"Mean absolute error", metrics.mae, false, "in the target's own unit"},
+                  {"Root mean squared error", metrics.rmse, false, "in the target's own unit"}};
+  if (metrics.r_squared)
+    page.figures.push_back({"R squared", *metrics.r_squared, false, "1 is perfect, 0 is the mean"});
+}
+
+// Half of what one unit of the network's scale [-1, 1] spans in the target's own.
+double target_scale(const PreparedData& data) {
+  const Json& range = data.preprocessing.at("schema").at("target").at("range");
+  return (range.at(1).get<double>() - range.at(0).get<double>()) / 2;
+}
+
+void add_predictions(const PreparedData& data, const torch::Tensor& scores, OwnerFacts& page) {
+  const torch::Tensor probabilities = data.classes.empty() ? scores : torch::softmax(scores, 1);
+  const auto fill = [&](auto& example, size_t i) {
+    const torch::Tensor row = probabilities[static_cast<int64_t>(i)];
+    if (data.classes.empty()) {
+      const auto& encoder = static_cast<const TableDataset&>(*data.test).encoder();
+      example.prediction = format_number(encoder.target_value(row[0].item<double>()));
+      return;
+    }
+    const auto best = row.argmax().item<int64_t>();
+    example.prediction = data.classes[static_cast<size_t>(best)];
+    example.confidence = row[best].item<double>();
+  };
+  for (size_t i = 0; i < page.images.size(); ++i) fill(page.images[i], i);
+  for (size_t i = 0; i < page.rows.size(); ++i) fill(page.rows[i], i);
+}
+
+Json card_of(const TrainJob& job, const PreparedData& data, const TrainingPlan& training,
+             const Certificate& certificate) {
+  CardFacts facts;
+  facts.name = job.name;
+  facts.task = data.classes.empty() ? "regression" : "classification";
+  facts.model.push_back({"architecture", training.model, job.model == "auto" ? "independent" : "declared"});
+  for (const Fact& fact : data.facts) facts.data_set.push_back({fact.fact, fact.detail, fact.how});
+  if (!data.classes.empty()) {
+    const auto how = std::find_if(data.facts.begin(), data.facts.end(),
+                                  [](const Fact& fact) { return fact.fact == "classes"; });
+    facts.model.push_back({"names of classes", data.classes, how->how});
+  }
+  return make_card(facts, job.card, certificate);
+}
+
+}  // namespace
+
+fs::path owner_page_of(const fs::path& package) {
+  fs::path page = package;
+  return page.replace_extension().concat(".owner.html");
+}
+
+OwnerFacts owner_facts(const TrainJob& job, const PrivateData& source, const PreparedData& data,
+                       const TrainingPlan& training, const LoopResult& trained) {
+  OwnerFacts page;
+  page.name = job.name;
+  page.epsilon = job.epsilon;
+  page.delta = job.delta;
+  page.relation = to_string(job.relation);
+  page.is_private = !job.seed_for_tests;
+  page.training_records = data.train->rows_with_target().size(0);
+  page.training_seconds = trained.seconds;
+  page.warnings = source.warnings();
+  if (trained.not_finite > 0)
+    page.warnings.push_back(std::to_string(trained.not_finite) +
+                            " gradients were not finite and counted as zero");
+  for (size_t i = 0; i < trained.counters.loss_curve.size(); ++i) {
+    page.training_loss.push_back({static_cast<double>(i + 1), trained.counters.loss_curve[i]});
+  }
+  const torch::Tensor rows = data.test ? data.test->rows_with_target() : torch::empty({0}, torch::kInt64);
+  page.test_records = rows.size(0);
+  if (page.test_records == 0) {
+    page.warnings.push_back("no records were held out, so accuracy was not measured");
+    return page;
+  }
+  page.test_origin = data.test_origin;
+  const auto forward = [&](const torch::Tensor& features) {
+    return trained.network->forward(trained.network->fixed_features(features));
+  };
+  const torch::Tensor scores = outputs(*data.test, rows, forward, 512);
+  const torch::Tensor targets = data.test->targets().index_select(0, rows);
+  if (data.classes.empty()) {
+    add_regression(scores, targets, target_scale(data), page);
+  } else {
+    add_classification(data, scores, targets, page);
+  }
+  const auto* first = rows.data_ptr<int64_t>();
+  source.add_examples(data, {first, first + std::min<int64_t>(kExamples, rows.size(0))}, page);
+  add_predictions(data, scores, page);
+  return page;
+}
+
+void publish(const TrainJob& job, const PreparedData& data, const TrainingPlan& training, Network& network,
+             const Certificate& certificate, const OwnerFacts& owner) {
+  NamedTensors weights;
+  for (const auto& item : network.named_parameters()) weights.emplace_back(item.key(), item.value().detach());
+  const Json model = write_model_file(
+      {.architecture = training.architecture, .preprocessing = data.preprocessing, .classes = data.classes});
+  const Json card = card_of(job, data, training, certificate);
+  const std::map<std::string, std::string> files = {{"model.json", model.dump(2) + "\n"},
+                                                    {"weights.safetensors", write_safetensors(weights)},
+                                                    {"privacy.json", certificate_text(certificate)},
+                                                    {"card.json", card.dump(2) + "\n"},
+                                                    {"report.html", report_html(certificate, card, model)}};
+  write_file(owner_page_of(job.out), owner_html(owner), 0600);
+  write_package(job.out, files, own_signing_key());
+}
+
+}  // namespace discreet

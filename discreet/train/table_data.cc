@@ -1,0 +1,171 @@
+// A table as the data of a run.
+#include <map>
+
+#include "discreet/base/error.h"
+#include "discreet/base/text.h"
+#include "discreet/data/cell.h"
+#include "discreet/data/inspect.h"
+#include "discreet/data/table_dataset.h"
+#include "discreet/data/units.h"
+#include "discreet/train/private_data.h"
+
+namespace discreet {
+namespace {
+
+constexpr double kDefaultHoldout = 0.1;
+
+class TableData : public PrivateData {
+ public:
+  TableData(const TrainJob& job, OpenedData opened, const std::string& split_key)
+      : job_(job),
+        opened_(std::move(opened)),
+        table_(*opened_.table),
+        holdout_(job.holdout.value_or(kDefaultHoldout)) {
+    TableSchema declared = job.schema.is_null() ? TableSchema{} : TableSchema::from_json(job.schema);
+    if (!declared.target) declared.target.emplace();
+    if (job.target) declared.target->name = *job.target;
+    if (declared.target->name.empty()) declared.target->name = table_.names().back();
+    if (job.unit) declared.unit_column = *job.unit;
+    declared_ = declared.for_columns(table_.source().filename().string(), table_.names());
+    if (table_.columns() < 2) {
+      throw Error(
+          ErrorKind::kInvalidArgument,
+          table_.source().string() + ": allowed is a table with at least one column beside the target");
+    }
+    split_ = split_table(table_, declared_.unit_column, job.max_rows_per_unit, holdout_,
+                         SplitKey::from_hex(split_key));
+  }
+
+  DataKind kind() const override { return DataKind::kTable; }
+
+  std::vector<std::string> warnings() const override {
+    std::vector<std::string> warnings;
+    if (declared_.unit_column.empty()) {
+      const Json seen = inspect(opened_);
+      for (const Json& identifier : seen.at("identifiers")) {
+        const std::string column = identifier.at("column");
+        if (!identifier.at("repeats").get<bool>() || column == declared_.target->name) continue;
+        warnings.push_back("column '" + column +
+                           "' looks like an identifier that repeats: the guarantee is for one row, not for " +
+                           "one person; if one person has several rows, use --unit " + column);
+      }
+    }
+    return warnings;
+  }
+
+  void for_each_record(const std::function<void(std::string_view)>& visit) const override {
+    discreet::for_each_record(table_, visit);
+  }
+
+  std::optional<Event> set_budget(const StatisticsBudget& budget) override {
+    std::optional<double> units = job_.sample_size;
+    if (units) *units *= 1 - holdout_;
+    statistics_.emplace(declared_, units, budget);
+    if (!statistics_->mechanism().needed()) return std::nullopt;
+    return statistics_->mechanism().event();
+  }
+
+  Json estimate(RandomStream& random) const override {
+    return statistics_->estimate(split_->train, random).to_json();
+  }
+
+  PreparedData prepare(const Json& json) override;
+  void add_examples(const PreparedData& prepared, const std::vector<int64_t>& rows,
+                    OwnerFacts& page) const override;
+
+ private:
+  void add_facts(const TableFacts& facts, PreparedData& prepared) const;
+
+  TrainJob job_;
+  OpenedData opened_;
+  const Table& table_;
+  double holdout_;
+  TableSchema declared_;
+  std::optional<TableSplit> split_;
+  std::optional<TableStatistics> statistics_;
+};
+
+PreparedData TableData::prepare(const Json& json) {
+  const TableFacts facts = TableFacts::from_json(json);
+  const TargetSchema& target = *facts.schema.target;
+  TableEncoder encoder(facts.schema);
+  PreparedData prepared;
+  prepared.kind = DataKind::kTable;
+  prepared.input_shape = {encoder.width()};
+  prepared.outputs = encoder.outputs();
+  prepared.classes = target.classes;
+  prepared.units = facts.units;
+  prepared.units_source = facts.units_source;
+  prepared.warnings = facts.warnings;
+  prepared.preprocessing = {{"kind", "table"}, {"schema", facts.schema.to_json()}};
+  prepared.train = std::make_unique<TableDataset>(encoder, split_->train);
+  if (split_->test.table.rows() > 0) {
+    prepared.test = std::make_unique<TableDataset>(encoder, split_->test);
+    prepared.test_origin = "a random " + format_number(100 * holdout_) + " % of the " +
+                           (declared_.unit_column.empty() ? "rows" : "units") + ", kept out of training";
+  }
+  add_facts(facts, prepared);
+  return prepared;
+}
+
+// One fact for each kind of knowledge and way in which it was obtained, with the columns that it is about.
+void TableData::add_facts(const TableFacts& facts, PreparedData& prepared) const {
+  std::map<Source, std::string> kinds, knots;
+  const auto list = [](std::string& names, const std::string& name) {
+    names += (names.empty() ? "" : ", ") + name;
+  };
+  for (const ColumnSchema& column : facts.schema.columns) {
+    list(kinds[column.kind_source], column.name);
+    if (!column.knots.empty()) list(knots[column.knots_source], column.name);
+  }
+  prepared.facts.push_back(fact_of("names and number of columns",
+                                   job_.header.has_value() ? Source::kDeclared : Source::kIndependent,
+                                   "the table's first line, which holds no record"));
+  prepared.facts.push_back(
+      fact_of("number of units in training", facts.units_source, format_number(facts.units, 6)));
+  for (const auto& [source, names] : kinds)
+    prepared.facts.push_back(fact_of("types of columns", source, names));
+  for (const auto& [source, names] : knots)
+    prepared.facts.push_back(fact_of("scales of numeric columns", source, names));
+  prepared.facts.push_back(
+      fact_of("encoding of categories", Source::kIndependent, "hashed into a fixed number of buckets"));
+  const TargetSchema& target = *facts.schema.target;
+  prepared.facts.push_back(
+      fact_of("classification or regression", target.kind_source, std::string(to_string(*target.kind))));
+  if (*target.kind == TargetKind::kClasses) {
+    prepared.facts.push_back(
+        fact_of("classes", target.classes_source, std::to_string(target.classes.size()) + " classes"));
+  } else {
+    prepared.facts.push_back(
+        fact_of("range of the target", target.range_source, "values outside are clamped"));
+  }
+}
+
+void TableData::add_examples(const PreparedData& prepared, const std::vector<int64_t>& rows,
+                             OwnerFacts& page) const {
+  constexpr int64_t kMostColumns = 8;
+  const TableEncoder& encoder = static_cast<const TableDataset&>(*prepared.test).encoder();
+  const Table& table = split_->test.table;
+  const int64_t target = table.column(encoder.schema().target->name);
+  std::vector<int64_t> columns;
+  for (int64_t column = 0; column < table.columns() && static_cast<int64_t>(columns.size()) < kMostColumns;
+       ++column) {
+    if (column != target) columns.push_back(column);
+  }
+  for (const int64_t column : columns) page.example_columns.push_back(table.names()[column]);
+  for (const int64_t row : rows) {
+    ExampleRow example;
+    example.truth = table.cell(row, target);
+    for (const int64_t column : columns) example.cells.emplace_back(table.cell(row, column));
+    page.rows.push_back(std::move(example));
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<PrivateData> make_table_data(const TrainJob& job, OpenedData opened,
+                                             const std::string& split_key) {
+  return std::make_unique<TableData>(job, std::move(opened), split_key);
+}
+
+}  // namespace discreet

@@ -1,0 +1,226 @@
+#include "discreet/train/train.h"
+
+#include <iostream>
+#include <optional>
+
+#include "discreet/accounting/calibrate.h"
+#include "discreet/accounting/rdp.h"
+#include "discreet/base/error.h"
+#include "discreet/base/file.h"
+#include "discreet/base/hash.h"
+#include "discreet/base/interrupt.h"
+#include "discreet/base/random.h"
+#include "discreet/base/text.h"
+#include "discreet/package/package.h"
+#include "discreet/package/verify.h"
+#include "discreet/store/ledger.h"
+#include "discreet/train/feature_cache.h"
+#include "discreet/train/loop.h"
+#include "discreet/train/private_data.h"
+#include "discreet/train/publish.h"
+#include "discreet/train/run_folder.h"
+#include "discreet/train/training_plan.h"
+
+namespace discreet {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Removes a new run's folder unless its budget was reserved: bad input leaves nothing behind.
+class RemoveUnlessReserved {
+ public:
+  explicit RemoveUnlessReserved(RunFolder& folder) : folder_(folder) {}
+  ~RemoveUnlessReserved() {
+    if (folder_.run_id().empty()) folder_.remove();
+  }
+
+ private:
+  RunFolder& folder_;
+};
+
+Ledger open_ledger(const TrainJob& job) {
+  return Ledger::open(job.ledger ? fs::path(*job.ledger) : Ledger::default_path());
+}
+
+// A digest of every record under the run's secret key: tells a resumed run that its data changed, and nobody
+// else anything.
+std::string digest_of(const PrivateData& data, const std::string& key) {
+  std::string digest = sha256_hex(key);
+  std::string block;
+  const auto fold = [&] {
+    digest = sha256_hex(digest + block);
+    block.clear();
+  };
+  data.for_each_record([&](std::string_view record) {
+    block += std::to_string(record.size());
+    block += ':';
+    block += record;
+    if (block.size() > (1 << 20)) fold();
+  });
+  fold();
+  return digest;
+}
+
+void reserve(RunFolder& folder, Ledger& ledger, const PrivateData& data) {
+  const TrainJob& job = folder.job();
+  DatasetSketch sketch = ledger.new_sketch();
+  data.for_each_record([&](std::string_view record) { sketch.add(record); });
+  const std::string dataset = ledger.identify(sketch, job.name, {job.same_as.value_or(""), job.new_dataset});
+  const std::string run = ledger.reserve({.dataset = dataset,
+                                          .epsilon = job.epsilon,
+                                          .delta = job.delta,
+                                          .relation = job.relation,
+                                          .unit = job.unit ? "column " + *job.unit : "row",
+                                          .name = job.out.stem().string()});
+  folder.set_run(run, digest_of(data, folder.split_key()));
+}
+
+// The statistics of a run: declared away, found stored, or charged and drawn. `attempts` counts what was
+// paid.
+Json obtain_facts(RunFolder& folder, Ledger& ledger, const PrivateData& data,
+                  const std::optional<Event>& event, double share, int64_t& attempts) {
+  const TrainJob& job = folder.job();
+  RandomStream random =
+      job.seed_for_tests ? RandomStream::for_tests(*job.seed_for_tests) : RandomStream::from_kernel();
+  attempts = ledger.run(folder.run_id()).statistics_attempts;
+  if (const std::optional<Json> stored = folder.facts()) return *stored;
+  if (event) {
+    if (static_cast<double>(attempts + 1) * share > 0.5) {
+      throw Error(ErrorKind::kBudgetExhausted, "the private statistics were lost in " +
+                                                   std::to_string(attempts) +
+                                                   " crashes, and paying for them again would leave less "
+                                                   "than half of the budget for training; start a new run");
+    }
+    ledger.charge_statistics(folder.run_id(), *event);
+    ++attempts;
+  }
+  const Json facts = data.estimate(random);
+  folder.store_facts(facts);
+  return facts;
+}
+
+std::optional<Event> fix_statistics(const TrainJob& job, PrivateData& data, double share) {
+  const double epsilon = share * job.epsilon, delta = share * job.delta;
+  // Half of the share's delta pays for the selection of classes, half for the noise.
+  const StatisticsBudget budget{
+      job.relation, calibrate_noise_multiplier(epsilon, delta / 2, job.relation, 1.0, 1), delta / 2};
+  std::optional<Event> event = data.set_budget(budget);
+  if (event && rdp_epsilon(*event, job.relation, delta) > epsilon) {
+    throw Error(ErrorKind::kUnsupported, "the private statistics do not fit their share of the budget");
+  }
+  return event;
+}
+
+TrainResult result_of(const fs::path& package, const fs::path& owner_page) {
+  const Certificate certificate = parse_certificate(read_package_file(package, "privacy.json"));
+  TrainResult result;
+  result.package = package;
+  result.owner_page = owner_page;
+  result.epsilon = certificate.guarantee.epsilon;
+  result.delta = certificate.guarantee.delta;
+  result.relation = to_string(certificate.guarantee.relation);
+  result.unit = certificate.guarantee.unit.kind == "row"
+                    ? "one row"
+                    : "all rows of one " + *certificate.guarantee.unit.column;
+  result.is_private = certificate.guarantee.is_private;
+  result.steps = *certificate.phases.back().steps;
+  result.steps_lost = *certificate.phases.back().steps_lost;
+  return result;
+}
+
+// The last two steps, alone where a crash came between the package and the ledger.
+TrainResult settle(RunFolder& folder, Ledger& ledger) {
+  const fs::path package = folder.job().out;
+  const std::string text = read_package_file(package, "privacy.json");
+  const Certificate certificate = parse_certificate(text);
+  if (certificate.ledger.run != folder.run_id()) {
+    throw Error(ErrorKind::kAlreadyExists,
+                package.string() + ": is another run's package; move it away to resume this run");
+  }
+  if (ledger.run(folder.run_id()).status == "reserved") {
+    ledger.settle(folder.run_id(), certificate.guarantee.epsilon, certificate.guarantee.delta,
+                  sha256_hex(text));
+  }
+  folder.remove();
+  return result_of(package, owner_page_of(package));
+}
+
+TrainResult go_on(RunFolder& folder, Ledger& ledger, PrivateData& data) {
+  const TrainJob& job = folder.job();
+  const double share = statistics_share(job, data.kind());
+  const std::optional<Event> statistics = fix_statistics(job, data, share);
+  int64_t attempts = 0;
+  const Json facts = obtain_facts(folder, ledger, data, statistics, share, attempts);
+  const PreparedData prepared = data.prepare(facts);
+  for (const std::string& warning : prepared.warnings) std::cerr << "note: " << warning << "\n";
+
+  const TrainingPlan training = make_training_plan(job, prepared, statistics ? share : 0.0, attempts);
+  const RunRecord record = ledger.run(folder.run_id());
+  if (record.planned_steps == 0) {
+    ledger.set_training(folder.run_id(), training.event(), *training.plan.steps);
+  } else if (!(Event::from_json(record.training_event) == training.event())) {
+    throw Error(
+        ErrorKind::kDataLoss,
+        folder.path().string() + ": its stored facts give another plan than the one that the ledger holds");
+  }
+  std::cerr << "plan: model " << training.model << ", " << *training.plan.steps << " steps of about "
+            << *training.plan.batch_size << (job.unit ? " units" : " records") << ", noise multiplier "
+            << format_number(*training.plan.noise_multiplier) << "\n";
+
+  const LoopResult trained = run_loop(folder, ledger, prepared, training);
+  const OwnerFacts owner = owner_facts(job, data, prepared, training, trained);
+  const Certificate certificate = certify({.job = job,
+                                           .data = prepared,
+                                           .training = training,
+                                           .statistics = statistics,
+                                           .statistics_delta = share * job.delta,
+                                           .attempts = attempts,
+                                           .steps_lost = trained.counters.lost,
+                                           .ledger_run = folder.run_id(),
+                                           .ledger_head = ledger.head()});
+  publish(job, prepared, training, *trained.network, certificate, owner);
+  return settle(folder, ledger);
+}
+
+}  // namespace
+
+Json TrainResult::to_json() const {
+  return {{"package", package.string()},
+          {"report", (package / "report.html").string()},
+          {"owner_page", owner_page.string()},
+          {"epsilon", epsilon},
+          {"delta", delta},
+          {"relation", relation},
+          {"unit", unit},
+          {"private", is_private},
+          {"steps", steps},
+          {"steps_lost", steps_lost}};
+}
+
+TrainResult train(const TrainJob& job) {
+  const InterruptGuard guard;
+  if (job.resume) {
+    RunFolder folder = RunFolder::open(*job.resume);
+    Ledger ledger = open_ledger(folder.job());
+    if (fs::exists(folder.job().out)) return settle(folder, ledger);
+    const std::unique_ptr<PrivateData> data = open_private_data(folder.job(), folder.split_key());
+    if (folder.run_id().empty()) {
+      reserve(folder, ledger, *data);
+    } else if (folder.digest() != digest_of(*data, folder.split_key())) {
+      throw Error(ErrorKind::kInvalidArgument,
+                  folder.job().data +
+                      ": has changed since the run began; put the same records back, or start a new run");
+    }
+    return go_on(folder, ledger, *data);
+  }
+  RunFolder folder = RunFolder::create(job);
+  const RemoveUnlessReserved cleanup(folder);
+  const std::unique_ptr<PrivateData> data = open_private_data(folder.job(), folder.split_key());
+  check_model(folder.job(), data->kind());
+  for (const std::string& warning : data->warnings()) std::cerr << "warning: " << warning << "\n";
+  Ledger ledger = open_ledger(folder.job());
+  reserve(folder, ledger, *data);
+  return go_on(folder, ledger, *data);
+}
+
+}  // namespace discreet

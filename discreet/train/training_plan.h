@@ -1,0 +1,42 @@
+// The training of a run, fixed before its first step and never after: what is sampled, clipped, noised and
+// how the optimizer uses it. Made from the job, the facts and a preset; the same facts always give the same
+// plan.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "discreet/accounting/event.h"
+#include "discreet/accounting/plan.h"
+#include "discreet/base/json.h"
+#include "discreet/job/job.h"
+#include "discreet/train/private_data.h"
+
+namespace discreet {
+
+struct TrainingPlan {
+  Plan plan;  // complete: sample rate, noise multiplier, steps
+  Json architecture;
+  std::string model;  // the preset's name, or the architecture file's
+  double max_grad_norm = 0;
+  double learning_rate = 0, momentum = 0;
+  std::string optimizer, schedule;
+  double averaging = 0;  // share of the last steps whose weights are averaged
+
+  // What the whole training releases.
+  Event event() const;
+};
+
+// Shares of the job's budget; share 0: every fact is declared and training has it all.
+double statistics_share(const TrainJob& job, DataKind kind);
+
+// `attempts`: how often the statistics were paid for; what attempts beyond the first cost is taken from the
+// training share. Throws kBudgetExhausted where less than half of the budget would be left for training.
+TrainingPlan make_training_plan(const TrainJob& job, const PreparedData& data, double share,
+                                int64_t attempts);
+
+// The architecture and training defaults of a preset's name, of "auto", or of an architecture file.
+Json choose_model(const TrainJob& job, DataKind kind, const std::vector<int64_t>& input_shape,
+                  int64_t outputs, double sample_size, std::string& name);
+
+}  // namespace discreet
