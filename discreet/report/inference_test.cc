@@ -4,6 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+#include "discreet/base/file.h"
+#include "discreet/report/numbers.h"
 
 namespace discreet {
 namespace {
@@ -31,6 +37,21 @@ TEST(Inference, KnownValues) {
   EXPECT_EQ(highest_true_positive_rate(1, 0.25, 0), 0.25);
   EXPECT_EQ(best_guess(0, 0, 0.5), 0.5);
   EXPECT_NEAR(best_guess(2000, 0, 0.5), 1, 1e-15);  // no overflow
+}
+
+// docs/privacy-in-plain-words.md prints a table of ceilings.
+TEST(Inference, TheTableInPlainWordsIsRight) {
+  const char* source = std::getenv("DISCREET_SOURCE");
+  if (source == nullptr) GTEST_SKIP() << "run through ctest, which sets DISCREET_SOURCE";
+  const std::string page = read_file(std::filesystem::path(source) / "docs/privacy-in-plain-words.md");
+  std::string row = "| at most |";
+  for (const double epsilon : {0.1, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 10.0}) {
+    std::string percent = percent_rounded_up(highest_belief(epsilon, 0.5));
+    percent.replace(percent.find("\u00A0"), std::string("\u00A0").size(), " ");
+    row += " " + percent + " |";
+  }
+  EXPECT_NE(page.find(row), std::string::npos) << row;
+  EXPECT_NE(page.find("| epsilon | 0.1 | 0.5 | 1 | 2 | 3 | 5 | 8 | 10 |"), std::string::npos);
 }
 
 TEST(Inference, BestGuessIsTheMaximumOverAllTestsThatTheDefinitionAllows) {

@@ -59,12 +59,14 @@ Html nist_table(const Certificate& certificate) {
   const Guarantee& guarantee = certificate.guarantee;
   const Mechanism& mechanism = certificate.mechanism;
   const std::vector<Row> rows = {
-      {"Epsilon and delta", number(guarantee.epsilon, rounded_up(guarantee.epsilon)) + text(" and ") +
-                                number(guarantee.delta, scientific_rounded_up(guarantee.delta)) +
-                                text(", by the " + guarantee.accountant + " accountant.")},
+      {"Epsilon and delta",
+       number(guarantee.epsilon, rounded_up(guarantee.epsilon)) + text(" and ") +
+           number(guarantee.delta, scientific_rounded_up(guarantee.delta)) +
+           text(guarantee.accountant == "rdp" ? ", by Rényi accounting (an upper bound)."
+                                              : ", by the " + guarantee.accountant + " accountant.")},
       {"Unit of privacy", text(unit_sentence(guarantee))},
       {"Neighbouring relation",
-       text(std::string(to_string(guarantee.relation)) + ": " + relation_sentence(guarantee))},
+       text(std::string(to_string(guarantee.relation)) + ". " + relation_sentence(guarantee))},
       sampler_and_accountant(certificate),
       stated("Clipping", mechanism.clipping),
       stated("Noise", mechanism.noise),

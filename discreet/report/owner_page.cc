@@ -46,6 +46,34 @@ PlotAxis loss_axis(const OwnerFacts& facts) {
           .step = step};
 }
 
+// What can be drawn of a curve: its finite points; where these are very many, means of equal stretches of
+// them.
+std::vector<LossPoint> drawable(const std::vector<LossPoint>& curve) {
+  constexpr size_t kMost = 300;
+  std::vector<LossPoint> finite, means;
+  for (const LossPoint& point : curve) {
+    if (std::isfinite(point.step) && std::isfinite(point.loss)) finite.push_back(point);
+  }
+  if (finite.size() <= kMost) return finite;
+  for (size_t i = 0; i < kMost; ++i) {
+    const size_t begin = i * finite.size() / kMost, end = (i + 1) * finite.size() / kMost;
+    LossPoint mean;
+    for (size_t j = begin; j < end; ++j) {
+      mean.step += finite[j].step / static_cast<double>(end - begin);
+      mean.loss += finite[j].loss / static_cast<double>(end - begin);
+    }
+    means.push_back(mean);
+  }
+  return means;
+}
+
+// A duration that does not break over two lines.
+std::string duration(double seconds) {
+  std::string words;
+  for (const char c : format_duration(seconds)) words += c == ' ' ? std::string("\u00A0") : std::string(1, c);
+  return words;
+}
+
 Html loss_curve(const OwnerFacts& facts) {
   Plot plot;
   plot.y = loss_axis(facts);
@@ -175,7 +203,10 @@ Html row_examples(const OwnerFacts& facts) {
 
 }  // namespace
 
-std::string owner_html(const OwnerFacts& facts) {
+std::string owner_html(const OwnerFacts& given) {
+  OwnerFacts facts = given;
+  facts.training_loss = drawable(given.training_loss);
+  facts.test_loss = drawable(given.test_loss);
   Page page("For the owner only", facts.name,
             text("How good the model is, measured on records that are private."));
   page.add(notice(
@@ -196,7 +227,7 @@ std::string owner_html(const OwnerFacts& facts) {
   page.add(key_facts(keys));
 
   const std::string trained = "Trained on " + with_commas(facts.training_records) + " records in " +
-                              format_duration(facts.training_seconds) + ".";
+                              duration(facts.training_seconds) + ".";
   Html measured = facts.test_records > 0
                       ? paragraph("Measured on " + with_commas(facts.test_records) +
                                   " records: " + facts.test_origin + ". " + trained)

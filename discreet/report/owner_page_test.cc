@@ -46,6 +46,22 @@ TEST(OwnerPage, CurvesThatAreFlatOrHugeCanBeDrawn) {
   }
 }
 
+TEST(OwnerPage, CurvesWithHolesOrVeryManyPointsCanBeDrawn) {
+  OwnerFacts facts = owner_facts();
+  facts.training_loss = {{1, std::nan("")}, {2, 0.5}, {3, INFINITY}, {4, 0.25}};
+  facts.test_loss.clear();
+  for (int step = 1; step <= 100000; ++step) facts.test_loss.push_back({double(step), 1.0 / step});
+  const std::string page = owner_html(facts);
+  EXPECT_EQ(page_check::problem(page), "");
+  EXPECT_LT(page.size(), 200000u);
+}
+
+TEST(OwnerPage, SaysWhereNothingWasMeasured) {
+  OwnerFacts facts = owner_facts();
+  facts.test_records = 0;
+  EXPECT_TRUE(has(owner_html(facts), "nothing was measured"));
+}
+
 TEST(OwnerPage, ExamplesOfATableAreRows) {
   OwnerFacts facts = owner_facts();
   facts.images.clear();

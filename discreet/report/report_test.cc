@@ -143,6 +143,28 @@ TEST(Report, AnswersThatTheCertificateLacksAreShownAsMissing) {
   EXPECT_EQ(missing(render(one)), before + 2);
 }
 
+TEST(Report, TellsTheLayersOfTheModelAndNoFactTwice) {
+  const Certificate one = certificate();
+  const Json model = Json::parse(
+      R"({"architecture": {"fixed": [{"type": "scattering"}], "layers": [{"type": "linear"}, {"type": "tanh"}]}})");
+  const std::string page = report_html(one, testing_documents::card(one), model);
+  EXPECT_TRUE(has(page, "scattering (fixed), linear, tanh"));
+  // "number of records" is in the certificate's facts and in the card; the page has the certificate's.
+  EXPECT_EQ(page.find("Number of records"), page.rfind("Number of records"));
+}
+
+TEST(Report, RefusesACardOfAnotherForm) {
+  const Certificate one = certificate();
+  for (const char* card : {"{}", R"({"name": 7})", R"({"name": "x", "model": {}, "data_set": {}})"}) {
+    try {
+      report_html(one, Json::parse(card), Json::object());
+      FAIL();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kDataLoss);
+    }
+  }
+}
+
 TEST(Report, HostileWordsStayWords) {
   const std::string hostile =
       "</title></style><script>alert('x')</script><img src=\"x\" onerror=\"y\">&\x01\xFF";
