@@ -6,6 +6,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <limits>
 #include <string>
 
 #include "discreet/base/error.h"
@@ -61,19 +62,21 @@ inline double cosine(double x) {
 // other 61 bits are the angle within the octant.
 constexpr uint64_t kSign = uint64_t{1} << 63, kSwap = uint64_t{1} << 61;
 
+// The tails, where the bound below would not hold: the radius word's uniform outside [2^-20, 1 - 2^-20).
+inline bool in_tail(uint64_t radius_word) {
+  return radius_word - (uint64_t{1} << 44) >= uint64_t{0} - (uint64_t{1} << 45);
+}
+
+// Two values of noise in steps; NaN, which nothing below trusts, in the tails.
 inline void box_muller(uint64_t radius_word, uint64_t angle_word, double scale, double& first,
                        double& second) {
-  const double radius = scale * std::sqrt(2 * minus_log(unit(radius_word)));
+  const double radius = in_tail(radius_word) ? std::numeric_limits<double>::quiet_NaN()
+                                             : scale * std::sqrt(2 * minus_log(unit(radius_word)));
   const double angle = unit(angle_word << 3) * (kPi / 4);
   const double c = radius * cosine(angle), s = radius * sine(angle);
   const bool swap = (angle_word & kSwap) != 0;
   first = std::bit_cast<double>(std::bit_cast<uint64_t>(swap ? s : c) ^ (angle_word & kSign));
   second = std::bit_cast<double>(std::bit_cast<uint64_t>(swap ? c : s) ^ ((angle_word << 1) & kSign));
-}
-
-// Where box_muller keeps its error bound: the radius word's uniform in [2^-20, 1 - 2^-20).
-inline bool in_tail(uint64_t radius_word) {
-  return radius_word - (uint64_t{1} << 44) >= uint64_t{0} - (uint64_t{1} << 45);
 }
 
 // Error of the noise in steps, scale < 2^11, radius < 5.3, so noise < 2^13.4:
@@ -101,7 +104,7 @@ void fast_block(const uint64_t* words, double scale, double step, const double* 
     out[kPairs + i] = ((whole1 + rounded1) + 0.0) * step;
     const double distance = std::max(std::abs(sum0 - rounded0), std::abs(sum1 - rounded1));
     const double size = std::max(std::abs(scaled0), std::abs(scaled1));
-    trusted[i] = (distance < 0.5 - kFastError) & (size < 0x1p52) & !in_tail(words[i]);
+    trusted[i] = (distance < 0.5 - kFastError) & (size < 0x1p52);
   }
 }
 
@@ -189,7 +192,7 @@ void add(RandomStream& random, double stddev, std::span<double> values, bool alw
 
 bool fast_pair(uint64_t radius_word, uint64_t angle_word, double scale, double noise[2]) {
   box_muller(radius_word, angle_word, scale, noise[0], noise[1]);
-  return !in_tail(radius_word);
+  return !std::isnan(noise[0]);
 }
 
 void slow_pair(uint64_t radius_word, uint64_t angle_word, RandomStream& more, double scale, double high[2],
