@@ -93,6 +93,7 @@ TEST(Plot, ABarsPartsAreInProportion) {
 
 TEST(Plot, LabelsCannotSpeakToGnuplotOrToThePage) {
   const std::filesystem::path trace = std::filesystem::temp_directory_path() / "discreet_plot_test_trace";
+  std::filesystem::remove(trace);
   for (const std::string& words :
        {"'; system('touch " + trace.string() + "') #", std::string("a\nb"), std::string("<b>"),
         std::string("`date`"), std::string("$(date)"), std::string("&amp;")}) {

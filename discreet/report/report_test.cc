@@ -114,6 +114,11 @@ TEST(Report, LostStepsAndRepeatedAttemptsAreTold) {
   EXPECT_TRUE(has(page, "<data value=\"3\">3</data> steps were charged and then lost"));
   EXPECT_TRUE(has(page, "The statistics phase was begun 2 times"));
   EXPECT_FALSE(has(render(certificate()), "then lost"));
+  // The table has what both attempts cost together, so that its rows add up.
+  const double both = 2 * interrupted().phases[0].epsilon;
+  const auto numbers = page_check::numbers(page);
+  EXPECT_TRUE(
+      std::any_of(numbers.begin(), numbers.end(), [&](const auto& one) { return one.first == both; }));
 }
 
 TEST(Report, RefusesACertificateThatDoesNotAddUp) {
