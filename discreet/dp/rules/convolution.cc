@@ -26,6 +26,9 @@ class ConvolutionTerm : public Term {
     weight_ = unpack(node.weight_, node);
     if (node.should_compute_output(kWeightSlot)) x_ = unpack(node.input_, node);
     one_dimension_ = g_.dim() == 3;
+    for (Shape* setting : {&stride_, &padding_, &dilation_}) {
+      if (setting->size() == 1) setting->resize(g_.dim() - 2, setting->front());  // one number for all
+    }
     if (one_dimension_) {  // a row of an image of height one
       g_ = g_.unsqueeze(2);
       weight_ = weight_.unsqueeze(2);

@@ -26,6 +26,10 @@ struct Model {
   std::function<Tensor(const Tensors&, Tensor)> forward;
 };
 
+void PrintTo(const Model& model, std::ostream* out) {
+  *out << model.name;
+}
+
 Tensor normal(std::vector<int64_t> shape) {
   return torch::randn(shape, torch::kDouble);
 }
@@ -186,9 +190,9 @@ std::vector<Model> models() {
 
 struct Setting {
   at::ScalarType precision = torch::kDouble;
-  double scale = 1;                  // of the input (real inputs only)
-  double gradient_scale = 1;         // of the output's gradient
-  int64_t broken = -1;               // this sample's output gradient is NaN
+  double scale = 1;                       // of the input (real inputs only)
+  double gradient_scale = 1;              // of the output's gradient
+  int64_t broken = -1;                    // this sample's output gradient is NaN
   std::vector<int64_t> unit_starts = {};  // empty: every row
 };
 
@@ -346,12 +350,12 @@ TEST(RuleList, EveryRuleHasAModel) {
   for (const Rule& rule : clip_rules()) EXPECT_TRUE(covered.count(rule.name)) << rule.name;
 }
 
-// 512 positions whose gradients alternate in sign: the true gradient is tiny beside its terms.
+// 64 positions whose gradients alternate in sign: the true gradient is tiny beside its terms.
 TEST(Cancellation, StaysWithinTheSensitivity) {
   torch::manual_seed(3);
   for (double residue : {1e-1, 1e-3, 1e-5, 1e-7}) {
-    for (int64_t width : {3, 2000}) {  // direct and ghost norms
-      const int64_t samples = 4, t = 512;
+    for (int64_t width : {3, 300}) {  // direct and ghost norms
+      const int64_t samples = 4, t = 64;
       Tensor w = torch::randn({width, width}).mul_(0.1).requires_grad_();
       Tensor x = torch::randn({samples, 1, width}).expand({samples, t, width}).contiguous();
       x = x + torch::randn({samples, t, width}) * residue;
@@ -362,7 +366,7 @@ TEST(Cancellation, StaysWithinTheSensitivity) {
       const Tensor truth = torch::bmm(g.transpose(1, 2).to(torch::kDouble), x.to(torch::kDouble));
       const double norm = truth[0].norm().item<double>(), clip = norm / 3;
       Clipper clipper({{"w", w}}, clip);
-      clipper.add(out.slice(0, 0, 1), g.slice(0, 0, 1));
+      clipper.add(torch::matmul(x.slice(0, 0, 1), w.t()), g.slice(0, 0, 1));
       const Tensor part = clipper.take().tensors()[0];
       EXPECT_LE(part.norm().item<double>(), clip * (1 + 0x1p-10)) << residue << " " << width;
       EXPECT_LE((part - truth[0] / 3).norm().item<double>(), clip * 1e-3) << residue << " " << width;
