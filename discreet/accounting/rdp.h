@@ -10,8 +10,9 @@
 //   epsilon_delta                    yes, as stated by whoever made it
 //
 // Gaussian, noise multiplier s, sensitivity k in {1, 2}: D_a = a k^2 / (2 s^2). The discrete Gaussian has the
-// same bound (Canonne, Kamath, Steinke 2020, Theorem 14). Poisson-sampled Gaussian: renyi_sampled_gaussian.h.
-// Composition adds D_a. To epsilon at order a > 1 (Canonne, Kamath, Steinke 2020, Proposition 12):
+// same bound (Canonne, Kamath, Steinke 2020, Theorem 4 and its multivariate form). Poisson-sampled Gaussian:
+// renyi_sampled_gaussian.h. Composition adds D_a. To epsilon at order a > 1 (Canonne, Kamath, Steinke 2020,
+// Proposition 12):
 //   epsilon = D_a + ln(1 - 1/a) - ln(a delta) / (a - 1)
 // With K(a) = (a - 1) D_a, convex in a, this is [convex function of a] / (a - 1), so it has one minimum, and
 // a bracket widened until the minimum is inside, then golden section, finds it. Any order gives a true bound.

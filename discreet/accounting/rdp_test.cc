@@ -163,18 +163,46 @@ TEST(RdpEpsilon, PlainEventsAreAddedAndTheirDeltaIsTakenFirst) {
   EXPECT_THROW(rdp_epsilon(Event::composed({Event::epsilon_delta(0, 1e-5), gaussian}), kAdd, 1e-5), Error);
 }
 
-TEST(RdpEpsilon, RefusesWhatHasNoProof) {
-  for (const Event& inner : {Event::discrete_gaussian(1), Event::composed({Event::gaussian(1)}),
-                             Event::repeated(Event::gaussian(1), 1), Event::epsilon_delta(1, 0)}) {
-    for (const double rate : {0., 0.5, 1.}) {
+// The table in rdp.h, cell by cell.
+TEST(RdpEpsilon, SupportsWhatItsTableSays) {
+  const Event gaussian = Event::gaussian(2), discrete = Event::discrete_gaussian(2),
+              plain = Event::epsilon_delta(1, 0);
+  const Event sampled = Event::poisson_sampled(0.5, gaussian);
+  const auto of = [](double rate, const Event& inner) { return Event::poisson_sampled(rate, inner); };
+  const std::vector<Event> supported = {gaussian,
+                                        discrete,
+                                        sampled,
+                                        plain,
+                                        Event::repeated(sampled, 3),
+                                        Event::composed({gaussian, discrete, sampled, plain})};
+  std::vector<Event> refused;
+  for (const double rate : {0., 0.5, 1.}) {
+    for (const Event& inner :
+         {discrete, plain, sampled, Event::repeated(gaussian, 1), Event::composed({gaussian})}) {
+      refused.push_back(of(rate, inner));
+      refused.push_back(Event::composed({gaussian, Event::repeated(of(rate, inner), 2)}));
+    }
+  }
+  for (const Relation relation : {kAdd, kReplace, kZero}) {
+    for (const Event& event : supported) EXPECT_GT(rdp_epsilon(event, relation, 1e-5), 0) << event.to_json();
+    for (const Event& event : refused) {
       try {
-        rdp_epsilon(Event::poisson_sampled(rate, inner), kAdd, 1e-5);
-        FAIL();
+        rdp_epsilon(event, relation, 1e-5);
+        ADD_FAILURE() << event.to_json();
       } catch (const Error& error) {
         EXPECT_EQ(error.kind(), ErrorKind::kUnsupported);
       }
     }
   }
+}
+
+// Roundings of a hundred thousand sums must not make the total too small.
+TEST(RdpEpsilon, ManyEventsAddUpUpwards) {
+  const std::vector<Event> many(100000, Event::gaussian(1000));
+  EXPECT_GE(rdp_epsilon(Event::composed(many), kAdd, 1e-6),
+            rdp_epsilon(Event::repeated(many[0], 100000), kAdd, 1e-6));
+  const std::vector<Event> plain(100000, Event::epsilon_delta(1e-5, 1e-12));
+  EXPECT_GE(rdp_epsilon(Event::composed(plain), kAdd, 1e-6), 1);
 }
 
 TEST(RdpEpsilon, RefusesBadDelta) {

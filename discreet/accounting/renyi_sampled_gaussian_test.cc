@@ -14,7 +14,7 @@ using Wide = boost::multiprecision::cpp_bin_float_100;
 using Long = long double;
 constexpr Relation kAdd = Relation::kAddOrRemoveOne, kReplace = Relation::kReplaceOne;
 
-// Mironov, Talwar, Zhang 2019, equation (30): a finite sum at integer orders, in 100 digits.
+// Mironov, Talwar, Zhang 2019, section 3.3: a finite sum at integer orders, in 100 digits.
 double by_binomial_sum(double q, double s, int order) {
   Wide sum = 0, binomial = 1;
   const Wide rate = q, keep = 1 - rate, variance = Wide(s) * s;
