@@ -2,7 +2,7 @@
 // each record alone and are learnt from nothing.
 //
 // Mallat 2012; Bruna and Mallat 2013: two octaves, eight angles, orders 0, 1 and 2. With psi from wavelet.h
-// and the low pass phi (Gaussian, 3.2 pixels), each plane x gives 81 maps of a quarter of its height and
+// and the low pass phi (Gaussian, 1.6 pixels), each plane x gives 81 maps of a quarter of its height and
 // width:
 //   0            x * phi
 //   1 + 8 j + a  | x * psi(j, a) | * phi                        j = 0, 1

@@ -31,7 +31,7 @@ Morlet scattering_wavelet(int scale, int angle, int angles) {
 }
 
 double low_pass_sigma(int scales) {
-  return 0.8 * std::exp2(scales);
+  return 0.8 * std::exp2(scales - 1);
 }
 
 std::vector<double> wavelet_spectrum(const Morlet& wavelet, int64_t height, int64_t width) {

@@ -21,7 +21,7 @@ struct Morlet {
 
 Morlet scattering_wavelet(int scale, int angle, int angles);
 
-// Width of the low pass of `scales` octaves: 0.8 * 2^scales pixels.
+// Width of the low pass of `scales` octaves: 0.8 * 2^(scales - 1) pixels.
 double low_pass_sigma(int scales);
 
 // The discrete Fourier transform of the wavelet sampled at the pixels of a torus [height][width]: real,
