@@ -71,8 +71,9 @@ std::optional<double> parse_number(std::string_view text) {
     plain = *joined;
     text = plain;
   }
-  if (text[0] == '+') text.remove_prefix(1);
-  if (text.empty() || text[0] == '+') return std::nullopt;
+  const bool plus = text[0] == '+';
+  if (plus) text.remove_prefix(1);
+  if (text.empty() || text[0] == '+' || (plus && text[0] == '-')) return std::nullopt;
   const char after_sign = text[0] == '-' && text.size() > 1 ? text[1] : text[0];
   if (!is_digit(after_sign) && after_sign != '.')
     return std::nullopt;  // from_chars would take "inf" and "nan"

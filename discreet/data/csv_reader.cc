@@ -21,7 +21,7 @@ constexpr size_t kPiece = size_t{1} << 16;
 class Parser {
  public:
   explicit Parser(char separator) {
-    if (csv_init(&parser_, CSV_APPEND_NULL | CSV_STRICT_FINI) != 0) throw std::bad_alloc();
+    if (csv_init(&parser_, CSV_APPEND_NULL) != 0) throw std::bad_alloc();
     csv_set_delim(&parser_, static_cast<unsigned char>(separator));
   }
   ~Parser() { csv_free(&parser_); }
@@ -41,14 +41,20 @@ class Parser {
   // At the end of the file: false if a quote is still open. A last record without a line end completes here.
   bool finish() {
     complete_ = false;
-    return csv_fini(&parser_, on_field, on_record, this) == 0 && !failure_;
+    if (parser_.quoted && parser_.pstate == kFieldBegun) return false;
+    if (csv_fini(&parser_, on_field, on_record, this) != 0 || failure_) throw std::bad_alloc();
+    return true;
   }
   bool complete() const { return complete_; }
 
   std::vector<std::string>& fields() { return fields_; }
-  bool between_records() const { return parser_.pstate == 0; }
+  bool between_records() const { return parser_.pstate == kRowNotBegun; }
 
  private:
+  // libcsv's states (libcsv.c, 3.0.3); its own check for an open quote works only where it is strict
+  // throughout.
+  static constexpr int kRowNotBegun = 0, kFieldBegun = 2;
+
   static void on_field(void* field, size_t size, void* self) {
     auto* parser = static_cast<Parser*>(self);
     try {
@@ -187,13 +193,12 @@ void CsvReader::read(char separator, const Record& record) {
       }
       const bool complete = parser.parse(piece);
       record_bytes += piece.size();
-      if (complete) {
-        deliver();
-      } else if (record_bytes > kMaxRecordBytes && !parser.between_records()) {
+      if (record_bytes > kMaxRecordBytes && (complete || !parser.between_records())) {
         throw Error(ErrorKind::kDataLoss, path_.string() + ": the record at line " +
                                               std::to_string(record_line) +
                                               " is longer than 1 MiB (is a quote never closed?)");
       }
+      if (complete) deliver();
       if (found != std::string::npos) {
         const bool is_return = buffer_[found] == '\r';
         if (is_return || !after_return) ++line;

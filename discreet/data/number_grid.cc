@@ -12,8 +12,9 @@ constexpr int64_t kParts = 512;
 constexpr int kFirstExponent = -20;    // octave 1 starts at 2^-20, octave 0 is [0, 2^-20)
 constexpr int64_t kFirstDay = -25567;  // 1900-01-01
 
-constexpr double kSplitAt = 4;  // nodes below this many standard deviations are not divided
-constexpr double kDropAt = 2;   // children below this many are noise
+constexpr double kSplitAt = 6;  // nodes below this many standard deviations are not divided
+constexpr double kDropAt = 1;   // children below this many, after the projection, are noise
+constexpr double kPieceAt = 4;  // no piece of the encoding, and no whole tree, is to hold less
 
 int64_t positive_leaf(double value) {  // [0, kHalf)
   const double smallest = std::ldexp(1.0, kFirstExponent);
@@ -59,7 +60,7 @@ void divide(const NoisyTree& tree, int level, int64_t node, double mass,
             std::vector<Density::Piece>& pieces) {
   const int64_t width = leaves_of_level(level);
   const Density::Piece whole{node * width, (node + 1) * width, mass};
-  if (level == kGridLevels || mass < kSplitAt * tree.noise) {
+  if (level == kGridLevels || (level > 0 && mass < kSplitAt * tree.noise)) {
     pieces.push_back(whole);
     return;
   }
@@ -120,7 +121,7 @@ double Density::quantile(double share) const {
 
 Density read_density(const NoisyTree& tree) {
   Density density{tree.grid, {}, 0, tree.noise};
-  if (tree.total < kSplitAt * tree.noise || tree.total <= 0) return density;
+  if (tree.total < kPieceAt * tree.noise || tree.total <= 0) return density;
   divide(tree, 0, 0, tree.total, density.pieces);
   if (density.pieces.size() == 1 && density.pieces[0].last - density.pieces[0].first == kGridLeaves) {
     density.pieces.clear();  // nothing was learnt about where the numbers are
@@ -136,7 +137,7 @@ std::vector<double> read_knots(const Density& density, int pieces) {
   Density rest = density;
   int count = pieces;
   if (density.noise > 0) {
-    count = std::clamp(static_cast<int>(density.total / (kSplitAt * density.noise)), 1, pieces);
+    count = std::clamp(static_cast<int>(density.total / (kPieceAt * density.noise)), 1, pieces);
   }
   // Taking a heavy leaf out makes the shares of the rest smaller, so another leaf may become heavy.
   for (bool changed = true; changed;) {
@@ -149,7 +150,7 @@ std::vector<double> read_knots(const Density& density, int pieces) {
       changed = true;
     }
     if (density.noise > 0) {
-      count = std::clamp(static_cast<int>(rest.total / (kSplitAt * density.noise)), 0, count);
+      count = std::clamp(static_cast<int>(rest.total / (kPieceAt * density.noise)), 0, count);
     }
     if (count == 0) break;
   }

@@ -174,7 +174,8 @@ void fill_target(size_t index, TargetSchema& target, double units, NoisyCounts& 
     for (const auto& [value, cell] : selected) covered += cell / kTargetWeight;
     const bool few = selected.size() >= 2 && selected.size() <= kMaxNumericClasses &&
                      covered >= kClassCoverage * std::min(types.known(), units);
-    target.kind = numbers <= types.words() || few ? TargetKind::kClasses : TargetKind::kRegression;
+    target.kind = numbers - types.words() < kClearBy * counts.stddev() || few ? TargetKind::kClasses
+                                                                              : TargetKind::kRegression;
     target.kind_source = Source::kPrivate;
   }
   if (target.kind == TargetKind::kClasses) {
