@@ -167,4 +167,8 @@ Html draw(const PlotBar& bar) {
   return inline_svg(run_gnuplot(script), "plot bar", bar.description, bar.width, bar.height);
 }
 
+void check_plotting() {
+  run_gnuplot(terminal(10, 10) + "plot 0\n");
+}
+
 }  // namespace discreet

@@ -66,6 +66,9 @@ struct PlotBar {
 Html draw(const Plot& plot);
 Html draw(const PlotBar& bar);
 
+// To be called before work that ends in a drawing: throws kUnavailable where gnuplot is missing.
+void check_plotting();
+
 // Runs gnuplot on a script and returns what it wrote. Throws kUnavailable.
 std::string run_gnuplot(const std::string& script);
 

@@ -125,6 +125,11 @@ class WithPath : public ::testing::Test {
 TEST_F(WithPath, SaysThatGnuplotIsMissing) {
   setenv("PATH", "/nowhere", 1);
   EXPECT_EQ(kind_of(small_plot()), ErrorKind::kUnavailable);
+  EXPECT_THROW(check_plotting(), Error);
+}
+
+TEST_F(WithPath, FindsGnuplot) {
+  EXPECT_NO_THROW(check_plotting());
 }
 
 TEST(Plot, SaysWhatGnuplotComplainedAbout) {

@@ -110,7 +110,7 @@ body > footer > p:first-child { border-top: 1px solid var(--hair); padding-top: 
     --second: #a9762c; --quiet: #666; --good: #2e6b4f; --warning: #9b2c1f; --warning-panel: #fff;
     --good-panel: #fff; color-scheme: light; }
   @page { margin: 20mm 18mm; }
-  body { font-size: 10pt; }
+  html { font-size: 9.5pt; }
   main, body > footer { max-width: none; padding: 0; }
   main > header { padding-top: 0; }
   section { margin-top: 1.5rem; padding-top: 1rem; }
