@@ -13,12 +13,6 @@ double lowest_belief(double epsilon, double prior) {
   return 1 - highest_belief(epsilon, 1 - prior);
 }
 
-double highest_true_positive_rate(double epsilon, double delta, double false_positive_rate) {
-  const double steep = std::exp(epsilon) * false_positive_rate + delta;
-  const double flat = 1 - std::exp(-epsilon) * std::max(0.0, 1 - delta - false_positive_rate);
-  return std::clamp(std::min(steep, flat), 0.0, 1.0);
-}
-
 double best_guess(double epsilon, double delta, double prior) {
   // The region of allowed (FPR, TPR) is a polygon and the probability of being right is linear in both, so it
   // is largest in one of the three upper corners: (0, delta), the bend, and (1 - delta, 1).

@@ -23,7 +23,4 @@ double lowest_belief(double epsilon, double prior);
 // (epsilon, delta) allows. At prior 1/2: (e^epsilon + delta) / (1 + e^epsilon). Exact with delta included.
 double best_guess(double epsilon, double delta, double prior);
 
-// True-positive rate of a membership test at this false-positive rate, at most.
-double highest_true_positive_rate(double epsilon, double delta, double false_positive_rate);
-
 }  // namespace discreet
