@@ -6,7 +6,7 @@
 //            of the number wide, and every whole number up to 1024 starts a leaf of its own); the first
 //            octave holds [0, 2^-20) in leaves of 2^-29. Negative numbers mirror. Numbers beyond 2^43 fall in
 //            the outer leaves.
-//   dates    one leaf a day, from 1900-01-01 to 2079-06-05; days beyond fall in the outer leaves.
+//   dates    one leaf a day, from 1900-01-01 to 2079-06-06; days beyond fall in the outer leaves.
 // A tree of counts stands on the leaves: level l in 1..4 has 16^l nodes, node k of level l holds the leaves
 // [k * 16^(4-l), (k+1) * 16^(4-l)).
 //
