@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <sstream>
 #include <unordered_map>
 
 #include "discreet/base/error.h"
@@ -26,11 +27,21 @@ char separator_of(const std::string& names) {
   return kSeparators[static_cast<size_t>(std::max_element(counts.begin(), counts.end()) - counts.begin())];
 }
 
+bool is_value(std::string_view text) {
+  const CellType type = parse_cell(text).type;
+  return type == CellType::kNumber || type == CellType::kDate ||
+         (type == CellType::kMissing && !text.empty());
+}
+
+// Some field is a value, or is nothing but values with spaces between them (a file with spaces for
+// separators).
 bool looks_like_a_record(const std::vector<std::string>& fields) {
   return std::any_of(fields.begin(), fields.end(), [](const std::string& field) {
-    const CellType type = parse_cell(field).type;
-    return type == CellType::kNumber || type == CellType::kDate ||
-           (type == CellType::kMissing && !field.empty());
+    if (is_value(field)) return true;
+    std::istringstream words(field);
+    int64_t values = 0, others = 0;
+    for (std::string word; words >> word;) (is_value(word) ? values : others) += 1;
+    return values > 1 && others == 0;
   });
 }
 

@@ -60,7 +60,7 @@ TEST_F(TableTest, WithoutNamesNoRecordDecidesTheSeparator) {
 }
 
 TEST_F(TableTest, ARecordNeverBecomesColumnNames) {
-  for (const char* first : {"39, Male", "?, Male", "2020-01-31,x", "NaN,x"}) {
+  for (const char* first : {"39, Male", "?, Male", "2020-01-31,x", "NaN,x", "59 2 32.1", "1\t2;x"}) {
     EXPECT_EQ(refused(std::string(first) + "\n40, Female\n"),
               "invalid-argument: t.csv: the first line looks like a record, not like column names; declare "
               "header = "
