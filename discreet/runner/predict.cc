@@ -6,6 +6,7 @@
 #include "discreet/base/error.h"
 #include "discreet/base/file.h"
 #include "discreet/base/json.h"
+#include "discreet/runner/arguments.h"
 #include "discreet/runner/command.h"
 #include "discreet/train/predictor.h"
 
@@ -49,33 +50,11 @@ int run_predict(const std::vector<std::string>& arguments) {
                  "a table (its target column may be missing), an IDX file or folder, a folder of images")
       ->required();
   app.add_option("--out", out, "file to write (default: standard output)");
-  app.add_option("--header", header, "yes or no: whether a table's first line names the columns");
-  app.add_option("--separator", separator, "one of , ; TAB |");
+  add_table_options(app, header, separator);
   app.add_flag("--json", json, "one JSON object on standard output");
-  try {
-    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
-    app.parse(reversed);
-  } catch (const CLI::CallForHelp&) {
-    std::cout << app.help();
-    return 0;
-  } catch (const CLI::ParseError& error) {
-    throw Error(ErrorKind::kInvalidArgument,
-                std::string(error.what()) + "; `discreet predict --help` shows what is allowed");
-  }
-  TableOptions options;
-  if (!header.empty()) {
-    if (header != "yes" && header != "no")
-      throw Error(ErrorKind::kInvalidArgument, "--header: allowed is yes or no, not '" + header + "'");
-    options.header = header == "yes";
-  }
-  if (!separator.empty()) {
-    if (separator == "TAB") separator = "\t";
-    if (separator.size() != 1)
-      throw Error(ErrorKind::kInvalidArgument, "--separator: allowed is one of , ; TAB |");
-    options.separator = separator[0];
-  }
+  if (!parse_arguments(app, arguments)) return 0;
   Predictor predictor(package);
-  const Predictions predictions = predictor.predict(data, options);
+  const Predictions predictions = predictor.predict(data, table_options(header, separator));
   const std::string csv = to_csv(predictions);
   if (!out.empty()) write_file(out, csv);
   if (json) {

@@ -5,15 +5,10 @@
 #include "discreet/base/text.h"
 #include "discreet/data/units.h"
 #include "discreet/train/private_data.h"
+#include "discreet/train/published.h"
 
 namespace discreet {
 namespace {
-
-constexpr double kDefaultHoldout = 0.1;
-
-// Xiao, Rasul, Vollgraf, "Fashion-MNIST" (2017), section 2: 60,000 training images of ten classes.
-constexpr double kFashionMnistImages = 60000;
-constexpr int kFashionMnistClasses = 10;
 
 class ImageData : public PrivateData {
  public:
@@ -36,15 +31,14 @@ class ImageData : public PrivateData {
                     "schema: columns: allowed for tables only; for images declare target.classes");
       if (declared.target) classes_ = declared.target->classes;
     }
-    // A published data set declares what its publication says.
-    if (job.data == "fashion-mnist" && opened.kind == DataKind::kIdx && !std::filesystem::exists(job.data)) {
-      published_ = "the published description of Fashion-MNIST (Xiao, Rasul, Vollgraf 2017)";
-      if (!units_) units_ = kFashionMnistImages;
+    if (const PublishedData* published = find_published(job.data)) {
+      published_ = published->source;
+      if (!units_) units_ = published->units;
       if (classes_.empty()) {
-        for (int label = 0; label < kFashionMnistClasses; ++label) classes_.push_back(std::to_string(label));
+        for (int label = 0; label < published->classes; ++label) classes_.push_back(std::to_string(label));
       }
     }
-    const double holdout = job.holdout.value_or(test_ ? 0 : kDefaultHoldout);
+    const double holdout = holdout_share(job, test_.has_value());
     if (test_) {
       test_origin_ = "the data set's own test part";
       if (holdout > 0)

@@ -1,5 +1,7 @@
 #include "discreet/train/predictor.h"
 
+#include <algorithm>
+
 #include "discreet/base/error.h"
 #include "discreet/data/encoder.h"
 #include "discreet/data/open.h"
@@ -41,20 +43,21 @@ int64_t Predictions::best(int64_t row) const {
 }
 
 Predictor::Predictor(const std::filesystem::path& package) {
-  const ModelFile model = ModelFile::parse(read_package_file(package, "model.json"));
+  const ModelFile model = ModelFile::read(read_package_file(package, "model.json"));
   preprocessing_ = model.preprocessing;
-  classes_ = model.classes;
+  classes_ = model.outputs;
   network_ = std::make_shared<Network>(model.architecture);
   network_->eval();
-  const NamedTensors weights = read_safetensors(read_package_file(package, "weights.safetensors"));
+  const NamedTensors weights = load_safetensors(read_package_file(package, "weights.safetensors"));
   torch::NoGradGuard no_grad;
   for (auto& item : network_->named_parameters()) {
-    const auto* found = find_tensor(weights, item.key());
-    if (!found || found->sizes() != item.value().sizes()) {
+    const auto found = std::find_if(weights.begin(), weights.end(),
+                                    [&](const auto& weight) { return weight.first == item.key(); });
+    if (found == weights.end() || found->second.sizes() != item.value().sizes()) {
       throw Error(ErrorKind::kDataLoss,
                   package.string() + "/weights.safetensors: does not fit model.json at " + item.key());
     }
-    item.value().copy_(*found);
+    item.value().copy_(found->second);
   }
 }
 

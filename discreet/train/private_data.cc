@@ -6,6 +6,10 @@ Fact fact_of(std::string fact, Source source, std::string detail) {
   return {std::move(fact), std::string(to_string(source)), std::move(detail)};
 }
 
+double holdout_share(const TrainJob& job, bool has_test_part) {
+  return job.holdout.value_or(has_test_part ? 0.0 : 0.1);
+}
+
 std::unique_ptr<PrivateData> open_private_data(const TrainJob& job, const std::string& split_key) {
   OpenedData opened = open_data(job.data, {.header = job.header, .separator = job.separator});
   if (opened.kind == DataKind::kTable) return make_table_data(job, std::move(opened), split_key);

@@ -78,6 +78,10 @@ std::unique_ptr<PrivateData> make_table_data(const TrainJob& job, OpenedData ope
 std::unique_ptr<PrivateData> make_image_data(const TrainJob& job, OpenedData opened,
                                              const std::string& split_key);
 
+// Share of the units that are kept out of training: as declared, else a tenth, or none where the data set has
+// a test part of its own.
+double holdout_share(const TrainJob& job, bool has_test_part);
+
 // "estimated privately", ... for the certificate.
 Fact fact_of(std::string fact, Source source, std::string detail);
 

@@ -4,6 +4,7 @@
 
 #include "discreet/base/file.h"
 #include "discreet/base/text.h"
+#include "discreet/data/table_dataset.h"
 #include "discreet/evaluate/classification.h"
 #include "discreet/evaluate/outputs.h"
 #include "discreet/evaluate/regression.h"
@@ -98,7 +99,7 @@ fs::path owner_page_of(const fs::path& package) {
 }
 
 OwnerFacts owner_facts(const TrainJob& job, const PrivateData& source, const PreparedData& data,
-                       const TrainingPlan& training, const LoopResult& trained) {
+                       const LoopResult& trained) {
   OwnerFacts page;
   page.name = job.name;
   page.epsilon = job.epsilon;
@@ -141,14 +142,14 @@ void publish(const TrainJob& job, const PreparedData& data, const TrainingPlan& 
              const Certificate& certificate, const OwnerFacts& owner) {
   NamedTensors weights;
   for (const auto& item : network.named_parameters()) weights.emplace_back(item.key(), item.value().detach());
-  const Json model = write_model_file(
-      {.architecture = training.architecture, .preprocessing = data.preprocessing, .classes = data.classes});
+  const std::string model = ModelFile{training.architecture, data.preprocessing, data.classes}.write();
   const Json card = card_of(job, data, training, certificate);
-  const std::map<std::string, std::string> files = {{"model.json", model.dump(2) + "\n"},
-                                                    {"weights.safetensors", write_safetensors(weights)},
-                                                    {"privacy.json", certificate_text(certificate)},
-                                                    {"card.json", card.dump(2) + "\n"},
-                                                    {"report.html", report_html(certificate, card, model)}};
+  const std::map<std::string, std::string> files = {
+      {"model.json", model},
+      {"weights.safetensors", save_safetensors(weights)},
+      {"privacy.json", certificate_text(certificate)},
+      {"card.json", card.dump(2) + "\n"},
+      {"report.html", report_html(certificate, card, Json::parse(model))}};
   write_file(owner_page_of(job.out), owner_html(owner), 0600);
   write_package(job.out, files, own_signing_key());
 }

@@ -12,15 +12,10 @@
 namespace discreet {
 namespace {
 
-constexpr double kDefaultHoldout = 0.1;
-
 class TableData : public PrivateData {
  public:
   TableData(const TrainJob& job, OpenedData opened, const std::string& split_key)
-      : job_(job),
-        opened_(std::move(opened)),
-        table_(*opened_.table),
-        holdout_(job.holdout.value_or(kDefaultHoldout)) {
+      : job_(job), opened_(std::move(opened)), table_(*opened_.table), holdout_(holdout_share(job, false)) {
     TableSchema declared = job.schema.is_null() ? TableSchema{} : TableSchema::from_json(job.schema);
     if (!declared.target) declared.target.emplace();
     if (job.target) declared.target->name = *job.target;

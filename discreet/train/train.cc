@@ -14,7 +14,7 @@
 #include "discreet/package/package.h"
 #include "discreet/package/verify.h"
 #include "discreet/store/ledger.h"
-#include "discreet/train/feature_cache.h"
+#include "discreet/train/certify.h"
 #include "discreet/train/loop.h"
 #include "discreet/train/private_data.h"
 #include "discreet/train/publish.h"
@@ -168,7 +168,7 @@ TrainResult go_on(RunFolder& folder, Ledger& ledger, PrivateData& data) {
             << format_number(*training.plan.noise_multiplier) << "\n";
 
   const LoopResult trained = run_loop(folder, ledger, prepared, training);
-  const OwnerFacts owner = owner_facts(job, data, prepared, training, trained);
+  const OwnerFacts owner = owner_facts(job, data, prepared, trained);
   const Certificate certificate = certify({.job = job,
                                            .data = prepared,
                                            .training = training,

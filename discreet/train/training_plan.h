@@ -10,6 +10,7 @@
 #include "discreet/accounting/plan.h"
 #include "discreet/base/json.h"
 #include "discreet/job/job.h"
+#include "discreet/model/shape.h"
 #include "discreet/train/private_data.h"
 
 namespace discreet {
@@ -35,8 +36,12 @@ double statistics_share(const TrainJob& job, DataKind kind);
 TrainingPlan make_training_plan(const TrainJob& job, const PreparedData& data, double share,
                                 int64_t attempts);
 
-// The architecture and training defaults of a preset's name, of "auto", or of an architecture file.
-Json choose_model(const TrainJob& job, DataKind kind, const std::vector<int64_t>& input_shape,
-                  int64_t outputs, double sample_size, std::string& name);
+// The training settings of the job's model for records of shape `input`.
+Json model_settings(const TrainJob& job, const Shape& input, int64_t outputs, double sample_size,
+                    double epsilon);
+
+// Refuses, before anything is charged, a model that is unknown (with the nearest name), unreadable, or for
+// another kind of data.
+void check_model(const TrainJob& job, DataKind kind);
 
 }  // namespace discreet
