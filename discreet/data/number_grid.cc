@@ -13,7 +13,9 @@ constexpr int kFirstExponent = -20;    // octave 1 starts at 2^-20, octave 0 is 
 constexpr int64_t kFirstDay = -25567;  // 1900-01-01
 
 constexpr double kSplitAt = 6;  // nodes below this many standard deviations are not divided
-constexpr double kDropAt = 1;   // children below this many, after the projection, are noise
+// Children below so many, after the projection, are noise: below the root, where a child that is kept by
+// mistake would put corners 8 octaves outside the data, and further down.
+constexpr double kDropFar = 3, kDropNear = 1;
 constexpr double kPieceAt = 4;  // no piece of the encoding, and no whole tree, is to hold less
 
 int64_t positive_leaf(double value) {  // [0, kHalf)
@@ -69,9 +71,10 @@ void divide(const NoisyTree& tree, int level, int64_t node, double mass,
     counts.push_back(tree.count(level + 1, node * kGridBranches + child));
   }
   counts = project(counts, mass);
+  const double drop = (level == 0 ? kDropFar : kDropNear) * tree.noise;
   double kept = 0;
   for (double& count : counts) {
-    if (count < kDropAt * tree.noise) count = 0;
+    if (count < drop) count = 0;
     kept += count;
   }
   if (kept < mass / 2) {  // spread too thin to say more about where it is
@@ -161,7 +164,7 @@ std::vector<double> read_knots(const Density& density, int pieces) {
   }
   std::erase_if(rest.pieces, [](const auto& piece) { return piece.mass == 0; });
   if (count > 0 && !rest.pieces.empty()) {
-    const double edge = std::min(0.25, std::max(0.005, 2 * density.noise / rest.total));
+    const double edge = std::min(0.25, std::max(0.005, 3 * density.noise / rest.total));
     for (int i = 0; i <= count; ++i) {
       const double share = std::clamp(static_cast<double>(i) / count, edge, 1 - edge);
       const double value = rest.quantile(share);

@@ -41,8 +41,8 @@ struct NoisyTree {
 
 // The tree as a piecewise constant density. From the root down, a node's noisy mass is divided among its
 // children in the proportion of their counts, after the Euclidean projection of these onto {non-negative,
-// same sum}; children below 1 `noise` are dropped; a node below 6 `noise` is not divided. Empty where the
-// total is below 4 `noise`.
+// same sum}; children below 1 `noise` (3 below the root) are dropped; a node below 6 `noise` is not
+// divided. Empty where the total is below 4 `noise`.
 struct Density {
   struct Piece {
     int64_t first = 0, last = 0;  // leaves [first, last)

@@ -119,6 +119,17 @@ TEST(Knots, NothingIsReadOutOfPureNoise) {
   }
 }
 
+// A spurious corner far away would flatten the outer pieces. 100 fixed seeds.
+TEST(Knots, NoiseAddsNoCornerFarFromTheData) {
+  const auto values = ages(3000);
+  for (uint64_t seed = 0; seed < 100; ++seed) {
+    TestTree test(values, 30, seed);
+    const auto knots = read_knots(read_density(test.tree));
+    EXPECT_GE(knots.front(), 0) << seed;
+    EXPECT_LE(knots.back(), 1024) << seed;
+  }
+}
+
 TEST(Knots, ASingleOutlierMovesNothingFar) {
   auto values = ages(30000);
   values.push_back(1e12);
