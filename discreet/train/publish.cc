@@ -99,13 +99,13 @@ fs::path owner_page_of(const fs::path& package) {
 }
 
 OwnerFacts owner_facts(const TrainJob& job, const PrivateData& source, const PreparedData& data,
-                       const LoopResult& trained) {
+                       const LoopResult& trained, const Guarantee& guarantee) {
   OwnerFacts page;
   page.name = job.name;
-  page.epsilon = job.epsilon;
-  page.delta = job.delta;
-  page.relation = to_string(job.relation);
-  page.is_private = !job.seed_for_tests;
+  page.epsilon = guarantee.epsilon;
+  page.delta = guarantee.delta;
+  page.relation = to_string(guarantee.relation);
+  page.is_private = guarantee.is_private;
   page.training_records = data.train->rows_with_target().size(0);
   page.training_seconds = trained.seconds;
   page.warnings = source.warnings();
@@ -122,11 +122,21 @@ OwnerFacts owner_facts(const TrainJob& job, const PrivateData& source, const Pre
     return page;
   }
   page.test_origin = data.test_origin;
+  if (const int64_t left_out = data.test->size() - page.test_records; left_out > 0) {
+    page.warnings.push_back(std::to_string(left_out) +
+                            " test records have no target, or one of a class that was neither declared " +
+                            "nor released; they are not in the figures");
+  }
   const auto forward = [&](const torch::Tensor& features) {
     return trained.network->forward(trained.network->fixed_features(features));
   };
   const torch::Tensor scores = outputs(*data.test, rows, forward, 512);
   const torch::Tensor targets = data.test->targets().index_select(0, rows);
+  if (!scores.isfinite().all().item<bool>()) {
+    page.warnings.push_back(
+        "the model's outputs are not finite: training diverged; try a smaller --learning-rate");
+    return page;
+  }
   if (data.classes.empty()) {
     add_regression(scores, targets, target_scale(data), page);
   } else {

@@ -18,7 +18,7 @@ std::filesystem::path owner_page_of(const std::filesystem::path& package);
 
 // Accuracy, curves and examples: from private records, for the owner's eyes.
 OwnerFacts owner_facts(const TrainJob& job, const PrivateData& source, const PreparedData& data,
-                       const LoopResult& trained);
+                       const LoopResult& trained, const Guarantee& guarantee);
 
 // Writes the owner's page (mode 0600), then the package at once (kAlreadyExists, kUnavailable,
 // kPermissionDenied).

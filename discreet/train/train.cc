@@ -13,6 +13,8 @@
 #include "discreet/base/text.h"
 #include "discreet/package/package.h"
 #include "discreet/package/verify.h"
+#include "discreet/report/card.h"
+#include "discreet/report/plot.h"
 #include "discreet/store/ledger.h"
 #include "discreet/train/certify.h"
 #include "discreet/train/loop.h"
@@ -168,7 +170,6 @@ TrainResult go_on(RunFolder& folder, Ledger& ledger, PrivateData& data) {
             << format_number(*training.plan.noise_multiplier) << "\n";
 
   const LoopResult trained = run_loop(folder, ledger, prepared, training);
-  const OwnerFacts owner = owner_facts(job, data, prepared, trained);
   const Certificate certificate = certify({.job = job,
                                            .data = prepared,
                                            .training = training,
@@ -178,6 +179,7 @@ TrainResult go_on(RunFolder& folder, Ledger& ledger, PrivateData& data) {
                                            .steps_lost = trained.counters.lost,
                                            .ledger_run = folder.run_id(),
                                            .ledger_head = ledger.head()});
+  const OwnerFacts owner = owner_facts(job, data, prepared, trained, certificate.guarantee);
   publish(job, prepared, training, *trained.network, certificate, owner);
   return settle(folder, ledger);
 }
@@ -217,6 +219,8 @@ TrainResult train(const TrainJob& job) {
   const RemoveUnlessReserved cleanup(folder);
   const std::unique_ptr<PrivateData> data = open_private_data(folder.job(), folder.split_key());
   check_model(folder.job(), data->kind());
+  check_card_answers(folder.job().card);
+  check_plotting();
   for (const std::string& warning : data->warnings()) std::cerr << "warning: " << warning << "\n";
   Ledger ledger = open_ledger(folder.job());
   reserve(folder, ledger, *data);
