@@ -54,18 +54,18 @@ Architecture Architecture::parse(const Json& document) {
   result.features =
       read_steps(fixed.is_null() ? Json::array() : fixed, "fixed", fixed_kinds(), result.input, result.fixed);
   const Shape out = read_steps(fields.any("layers"), "layers", layer_kinds(), result.features, result.layers);
-  fields.finish();
-  if (out != Shape{result.outputs}) {
-    fields.fail("layers", "end with the shape " + to_string(out) + ", but outputs is " +
-                              std::to_string(result.outputs) + "; the last layer must give [" +
-                              std::to_string(result.outputs) + "]");
-  }
   result.parameters = 0;
   for (const Layer& layer : result.layers) {
     result.parameters += layer.parameters;
     if (result.parameters > kMostParameters) {
       fields.fail("layers", "have more than " + std::to_string(kMostParameters) + " parameters");
     }
+  }
+  fields.finish();
+  if (out != Shape{result.outputs}) {
+    fields.fail("layers", "end with the shape " + to_string(out) + ", but outputs is " +
+                              std::to_string(result.outputs) + "; the last layer must give [" +
+                              std::to_string(result.outputs) + "]");
   }
   if (result.parameters == 0) fields.fail("layers", "have no parameter to train");
   return result;
