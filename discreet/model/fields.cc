@@ -165,9 +165,10 @@ Json parse_json(std::string_view text, const std::string& path) {
   try {
     document = Json::parse(text, watch);
   } catch (const Json::exception& error) {
-    const auto* parse_error = dynamic_cast<const Json::parse_error*>(&error);
-    problem =
-        "is not valid JSON" + (parse_error ? " at byte " + std::to_string(parse_error->byte) : std::string());
+    const auto* where = dynamic_cast<const Json::parse_error*>(&error);
+    if (problem.empty()) {
+      problem = "is not valid JSON" + (where ? " at byte " + std::to_string(where->byte) : std::string());
+    }
   }
   if (!problem.empty()) throw Error(ErrorKind::kInvalidArgument, path + ": " + problem);
   return document;
