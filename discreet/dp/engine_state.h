@@ -28,6 +28,7 @@ struct PrivacyEngine::State {
   const DrawPiece* next_piece(const std::shared_ptr<const PoissonDraws>& source, bool last);
   bool unused_pieces() const;
   void backward(const at::Tensor& output, const at::Tensor& gradient, int64_t used_ticket);
+  void check_frozen() const;  // no parameter is trained that the engine does not know
   void release();
   void open_ledger(const Loader::Fetch& fetch, int64_t rows, bool units);
   Event step_event() const;

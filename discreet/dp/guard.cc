@@ -72,10 +72,10 @@ void BufferGuard::remember() {
 void BufferGuard::check() const {
   at::NoGradGuard no_grad;
   for (const auto& buffer : model_.named_buffers()) {
+    if (std::find(independent_.begin(), independent_.end(), buffer.key()) != independent_.end()) continue;
     const auto before = remembered_.find(buffer.key());
-    if (before == remembered_.end()) continue;
     const at::Tensor& now = buffer.value();
-    const bool same = now.sizes().equals(before->second.sizes()) &&
+    const bool same = before != remembered_.end() && now.sizes().equals(before->second.sizes()) &&
                       (now == before->second)
                           .logical_or((now != now).logical_and(before->second != before->second))
                           .all()

@@ -178,6 +178,7 @@ const Operation kOperations[] = {
     {"SliceBackward0", along_dim<saved::SliceBackward0>},
     {"SoftmaxBackward0", along_dim<saved::SoftmaxBackward0>},
     {"SplitBackward0", along_dim<saved::SplitBackward0>},
+    {"SplitWithSizesBackward0", along_dim<saved::SplitWithSizesBackward0>},
     {"StackBackward0", stacking},
     {"SumBackward1", along_dim<saved::SumBackward1>},
     {"UnbindBackward0", along_dim<saved::UnbindBackward0>},
@@ -205,7 +206,9 @@ const Operation kOperations[] = {
 
 std::string mixing_reason(Node& node, uint32_t input, int64_t samples) {
   const Shape in = input_shape(node.next_edge(input));
-  if (in.empty() || in[0] % samples != 0) return "takes a tensor whose first dimension is not the batch";
+  if (in.empty() || in[0] % samples != 0)
+    return "takes a tensor from '" + node.next_edge(input).function->name() +
+           "' whose first dimension is not the batch";
   const std::string name = node.name();
   const auto* end = std::end(kOperations);
   const auto* found =

@@ -161,6 +161,7 @@ torch::Tensor PrivacyEngine::watch(const torch::Tensor& output) {
            std::to_string(expected) + "), in its first dimension; it has " +
            (output.dim() == 0 ? "none" : std::to_string(output.size(0))));
   state.buffers.check();
+  state.check_frozen();
   torch::Tensor cut = output.detach().requires_grad_();
   const int64_t ticket = ++state.ticket;
   cut.register_hook(
@@ -172,6 +173,18 @@ torch::Tensor PrivacyEngine::watch(const torch::Tensor& output) {
       });
   state.phase = Phase::kWatched;
   return cut;
+}
+
+void PrivacyEngine::State::check_frozen() const {
+  for (const auto& parameter : model->named_parameters()) {
+    const auto is_same = [&](const TrainedParameter& known) {
+      return known.tensor.is_same(parameter.value());
+    };
+    const auto& trained = clipper.parameters();
+    if (parameter.value().requires_grad() && std::none_of(trained.begin(), trained.end(), is_same))
+      refuse("parameter '" + parameter.key() +
+             "' was added or unfrozen after the engine was made: make a new engine");
+  }
 }
 
 void PrivacyEngine::State::backward(const at::Tensor& output, const at::Tensor& gradient,

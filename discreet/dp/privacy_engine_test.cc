@@ -170,7 +170,7 @@ TEST_F(Engine, NoiseIsDenseAndOfTheStatedSize) {
     const double stddev = 3.0 * 0.5 * (1 + 0x1p-10) / 20;
     for (size_t i = 0; i < parameters.size(); ++i) {
       const Tensor grad = parameters[i].grad().to(torch::kDouble);
-      EXPECT_EQ((grad == 0).sum().item<int64_t>(), 0);
+      EXPECT_LT((grad == 0).sum().item<int64_t>(), 5);  // a coordinate lands on 0 once in about 2,500
       // rows 1.. of the table are never used: there the release is noise alone
       if (grad.size(0) == 50) squares[i] += (grad.slice(0, 1) / stddev).square().sum().item<double>();
     }
@@ -404,6 +404,16 @@ struct RunningMean : torch::nn::Module {
   Tensor mean;
 };
 
+TEST_F(Misuse, AParameterUnfrozenLater) {
+  net->table->weight.requires_grad_(false);
+  const auto made = engine();
+  net->table->weight.requires_grad_(true);
+  EXPECT_THAT(message_of([&] {
+                for (const auto& batch : made->loader(data, 1)) step(*made, batch);
+              }),
+              HasSubstr("'table.weight' was added or unfrozen"));
+}
+
 TEST_F(Misuse, ABufferThatChanges) {
   auto model = std::make_shared<RunningMean>();
   torch::optim::SGD sgd(model->parameters(), 0.1);
@@ -451,12 +461,11 @@ TEST(Refused, AMeanOverTheBatch) {
     const Tensor h = torch::linear(x, p[0].tensor);
     return h - h.mean(0, true);
   };
-  EXPECT_THAT(refusal(forward, {{"w", {3, 4}}}, torch::randn({8, 4})), HasSubstr("broadcasts"));
+  EXPECT_THAT(refusal(forward, {{"w", {3, 4}}}, torch::randn({8, 4})), HasSubstr("'MeanBackward1'"));
   const auto transposed = [](const Parameters& p, Tensor x) {
     return torch::linear(x, p[0].tensor).transpose(0, 1).contiguous().transpose(0, 1);
   };
-  EXPECT_THAT(refusal(transposed, {{"w", {3, 4}}}, torch::randn({8, 4})),
-              HasSubstr("'TransposeBackward0', which mixes"));
+  EXPECT_THAT(refusal(transposed, {{"w", {3, 4}}}, torch::randn({8, 4})), HasSubstr("'TransposeBackward0'"));
 }
 
 TEST(Refused, RowsThatValuesChoose) {
