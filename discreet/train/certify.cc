@@ -86,6 +86,9 @@ Certificate certify(const CertifiedRun& run) {
       "The last bits of the floating-point clipped sum depend on which other records are in the batch "
       "(Casacuberta and others 2022); "
       "the lattice's noise is far coarser, but this is not part of the proof.",
+      "A refusal before the run (a table without any value in a column, with one class only, or with a "
+      "damaged structure) is told to "
+      "the owner and depends on exact records; nothing of it is in this package.",
       "Running time, memory use and power draw depend on the data; an observer of the machine during "
       "training is outside the guarantee.",
       "Several settings tried by hand on the same data are separate runs: the ledger adds them, this "

@@ -68,7 +68,10 @@ void check_first_rows(PrivacyEngine& engine, Network& network, const Dataset& re
 
 LoopResult run_loop(RunFolder& folder, Ledger& ledger, const PreparedData& data,
                     const TrainingPlan& training) {
-  constexpr double kCheckpointSeconds = 3.0;
+  // A kill costs at most what stands between two checkpoints and one block of charges: under 5 seconds.
+  // Within that, checkpoints take at most a twentieth of the time.
+  constexpr double kLeastSeconds = 1.0, kMostSeconds = 3.0, kShare = 20;
+  double checkpoint_seconds = kLeastSeconds;
   const TrainJob& job = folder.job();
   const auto start = Clock::now();
   const int64_t planned_steps = *training.plan.steps;
@@ -144,9 +147,11 @@ LoopResult run_loop(RunFolder& folder, Ledger& ledger, const PreparedData& data,
 
     if (!budget.at_block_end(counters.position)) continue;
     const bool stop = interrupted();
-    if (stop || seconds_since(last_checkpoint) >= kCheckpointSeconds || counters.position == planned_steps) {
+    if (stop || seconds_since(last_checkpoint) >= checkpoint_seconds || counters.position == planned_steps) {
+      const auto begun = Clock::now();
       folder.store_checkpoint(save_checkpoint(weights, *optimizer, average, counters));
       last_checkpoint = Clock::now();
+      checkpoint_seconds = std::clamp(kShare * seconds_since(begun), kLeastSeconds, kMostSeconds);
     }
     if (stop && counters.position < planned_steps) {
       throw Error(ErrorKind::kInterrupted, "stopped after step " + std::to_string(counters.position) +

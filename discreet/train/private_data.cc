@@ -12,7 +12,7 @@ double holdout_share(const TrainJob& job, bool has_test_part) {
 
 std::unique_ptr<PrivateData> open_private_data(const TrainJob& job, const std::string& split_key) {
   OpenedData opened = open_data(job.data, {.header = job.header, .separator = job.separator});
-  if (opened.kind == DataKind::kTable) return make_table_data(job, std::move(opened), split_key);
+  if (opened.kind == DataKind::kTable) return make_table_data(job, std::move(*opened.table), split_key);
   return make_image_data(job, std::move(opened), split_key);
 }
 

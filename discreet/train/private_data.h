@@ -73,8 +73,7 @@ class PrivateData {
 // the secret key.
 std::unique_ptr<PrivateData> open_private_data(const TrainJob& job, const std::string& split_key);
 
-std::unique_ptr<PrivateData> make_table_data(const TrainJob& job, OpenedData opened,
-                                             const std::string& split_key);
+std::unique_ptr<PrivateData> make_table_data(const TrainJob& job, Table table, const std::string& split_key);
 std::unique_ptr<PrivateData> make_image_data(const TrainJob& job, OpenedData opened,
                                              const std::string& split_key);
 

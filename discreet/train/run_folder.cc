@@ -14,8 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string random_key() {
-  RandomStream stream = RandomStream::from_kernel();
+std::string random_key(RandomStream stream) {
   std::string hex;
   for (int word = 0; word < 4; ++word) {
     uint64_t bits = stream.next();
@@ -60,7 +59,8 @@ RunFolder RunFolder::create(const TrainJob& job) {
   if (fs::exists(job.data)) absolute.data = fs::absolute(job.data).string();
   if (fs::exists(job.model)) absolute.model = fs::absolute(job.model).string();
   RunFolder folder(fs::absolute(path), absolute);
-  folder.split_key_ = random_key();
+  folder.split_key_ = random_key(job.seed_for_tests ? RandomStream::for_tests(*job.seed_for_tests)
+                                                    : RandomStream::from_kernel());
   try {
     folder.store_run();
   } catch (const Error&) {

@@ -4,7 +4,8 @@
 #include "discreet/base/error.h"
 #include "discreet/base/text.h"
 #include "discreet/data/cell.h"
-#include "discreet/data/inspect.h"
+#include "discreet/data/identifiers.h"
+#include "discreet/data/preflight.h"
 #include "discreet/data/table_dataset.h"
 #include "discreet/data/units.h"
 #include "discreet/train/private_data.h"
@@ -14,8 +15,8 @@ namespace {
 
 class TableData : public PrivateData {
  public:
-  TableData(const TrainJob& job, OpenedData opened, const std::string& split_key)
-      : job_(job), opened_(std::move(opened)), table_(*opened_.table), holdout_(holdout_share(job, false)) {
+  TableData(const TrainJob& job, Table table, const std::string& split_key)
+      : job_(job), table_(std::move(table)), holdout_(holdout_share(job, false)) {
     TableSchema declared = job.schema.is_null() ? TableSchema{} : TableSchema::from_json(job.schema);
     if (!declared.target) declared.target.emplace();
     if (job.target) declared.target->name = *job.target;
@@ -27,6 +28,7 @@ class TableData : public PrivateData {
           ErrorKind::kInvalidArgument,
           table_.source().string() + ": allowed is a table with at least one column beside the target");
     }
+    check_table(table_, declared_);
     split_ = split_table(table_, declared_.unit_column, job.max_rows_per_unit, holdout_,
                          SplitKey::from_hex(split_key));
   }
@@ -36,13 +38,12 @@ class TableData : public PrivateData {
   std::vector<std::string> warnings() const override {
     std::vector<std::string> warnings;
     if (declared_.unit_column.empty()) {
-      const Json seen = inspect(opened_);
-      for (const Json& identifier : seen.at("identifiers")) {
-        const std::string column = identifier.at("column");
-        if (!identifier.at("repeats").get<bool>() || column == declared_.target->name) continue;
-        warnings.push_back("column '" + column +
-                           "' looks like an identifier that repeats: the guarantee is for one row, not for " +
-                           "one person; if one person has several rows, use --unit " + column);
+      for (const Identifier& identifier : find_identifiers(table_)) {
+        if (!identifier.repeats || identifier.column == declared_.target->name) continue;
+        warnings.push_back("column '" + identifier.column +
+                           "' looks like an identifier that repeats: the guarantee is for one row, " +
+                           "not for one person; if one person has several rows, use --unit " +
+                           identifier.column);
       }
     }
     return warnings;
@@ -72,8 +73,7 @@ class TableData : public PrivateData {
   void add_facts(const TableFacts& facts, PreparedData& prepared) const;
 
   TrainJob job_;
-  OpenedData opened_;
-  const Table& table_;
+  Table table_;
   double holdout_;
   TableSchema declared_;
   std::optional<TableSplit> split_;
@@ -158,9 +158,8 @@ void TableData::add_examples(const PreparedData& prepared, const std::vector<int
 
 }  // namespace
 
-std::unique_ptr<PrivateData> make_table_data(const TrainJob& job, OpenedData opened,
-                                             const std::string& split_key) {
-  return std::make_unique<TableData>(job, std::move(opened), split_key);
+std::unique_ptr<PrivateData> make_table_data(const TrainJob& job, Table table, const std::string& split_key) {
+  return std::make_unique<TableData>(job, std::move(table), split_key);
 }
 
 }  // namespace discreet

@@ -3,9 +3,11 @@ import json
 import os
 import random
 import signal
+import subprocess
 import time
 
-SLOW = ["--target", "happy", "--batch-size", "60", "--epochs", "60"]
+# Many small steps: some seconds of them.
+SLOW = ["--target", "happy", "--batch-size", "60", "--epochs", "1500"]
 KILLS = 1000 if os.environ.get("DISCREET_SOAK") else 50
 
 
@@ -25,14 +27,9 @@ def test_a_run_killed_at_random_moments_always_resumes(table):
         while not (table.path / out).exists():
             process = table.start(*command)
             try:
-                process.wait(timeout=source.uniform(0.2, 4.0) if kills < KILLS else 120)
-                _, words = process.communicate()
+                _, words = process.communicate(timeout=source.uniform(0.2, 4.0) if kills < KILLS else 120)
                 assert process.returncode == 0, words.decode()
-            except TimeoutError:
-                pass
-            except Exception as error:  # subprocess.TimeoutExpired
-                if type(error).__name__ != "TimeoutExpired":
-                    raise
+            except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
                 process.communicate()
                 kills += 1
@@ -46,7 +43,7 @@ def test_a_run_killed_at_random_moments_always_resumes(table):
         certificate, training, _ = released_and_charged(table, out)
         assert table.run("verify", out, "--json").json["valid"] is True
         assert certificate["guarantee"]["epsilon"] <= 3
-        assert 0 <= training["steps_lost"] < training["steps"]
+        assert 0 <= training["steps_lost"] <= training["steps"]
         run = next(r for d in table.run("budget", "--json").json["datasets"] for r in d["runs"]
                    if r["id"] == certificate["ledger"]["run"])
         assert run["status"] == "settled"
