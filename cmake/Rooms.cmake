@@ -15,6 +15,7 @@ function(discreet_room name)
   set_target_properties(${target} PROPERTIES EXPORT_NAME ${name} POSITION_INDEPENDENT_CODE ON)
   target_include_directories(${target} PUBLIC
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:include>)
+  target_compile_features(${target} PUBLIC cxx_std_20)
   target_link_libraries(${target} PUBLIC ${room_ROOMS} ${room_LIBRARIES} PRIVATE discreet_warnings)
   if(room_TORCH)
     target_link_libraries(${target} PUBLIC Libtorch::Libtorch)
