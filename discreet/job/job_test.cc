@@ -99,5 +99,16 @@ TEST(Job, HelpNamesEverySetting) {
     EXPECT_THAT(train_help(), HasSubstr("--" + std::string(setting.name)));
 }
 
+TEST(Job, TheReadmesTableNamesEverySetting) {
+  const char* source = std::getenv("DISCREET_SOURCE");
+  ASSERT_TRUE(source) << "CTest sets DISCREET_SOURCE";
+  std::ifstream file(std::filesystem::path(source) / "README.md");
+  const std::string readme((std::istreambuf_iterator<char>(file)), {});
+  for (const Setting& setting : train_settings()) {
+    EXPECT_THAT(readme, HasSubstr("| `--" + std::string(setting.name))) << setting.name;
+    EXPECT_THAT(readme, HasSubstr("| " + std::string(setting.help) + " |")) << setting.name;
+  }
+}
+
 }  // namespace
 }  // namespace discreet
