@@ -429,6 +429,7 @@ TEST_F(Misuse, ABufferThatChanges) {
                   }
                 }),
                 declared ? HasSubstr("no Error") : HasSubstr("buffer 'mean' changed"));
+    EXPECT_EQ(made.steps(), declared ? 2 : 0);  // refused before the release
   }
 }
 
@@ -466,6 +467,37 @@ TEST(Refused, AMeanOverTheBatch) {
     return torch::linear(x, p[0].tensor).transpose(0, 1).contiguous().transpose(0, 1);
   };
   EXPECT_THAT(refusal(transposed, {{"w", {3, 4}}}, torch::randn({8, 4})), HasSubstr("'TransposeBackward0'"));
+}
+
+// As many positions as samples: the shapes fit, the rows belong to others.
+TEST(Refused, ABatchThatMovesToAnotherDimension) {
+  const auto with = [](auto moved) {
+    return refusal([&](const Parameters& p, Tensor x) { return moved(torch::matmul(x, p[0].tensor.t())); },
+                   {{"w", {4, 5}}}, torch::randn({4, 4, 5}));
+  };
+  EXPECT_THAT(with([](Tensor h) { return h.transpose(0, 1); }),
+              HasSubstr("'TransposeBackward0', which mixes"));
+  EXPECT_THAT(with([](Tensor h) { return h.transpose(-1, -3); }),
+              HasSubstr("'TransposeBackward0', which mixes"));
+  EXPECT_THAT(with([](Tensor h) {
+                return h.permute({1, 0, 2});
+              }),
+              HasSubstr("'PermuteBackward0', which mixes"));
+  EXPECT_THAT(with([](Tensor h) { return h.sum(0); }), HasSubstr("'SumBackward1', which mixes"));
+  EXPECT_THAT(with([](Tensor h) {
+                return h.mean(at::IntArrayRef({0, 2}));
+              }),
+              HasSubstr("'MeanBackward1', which mixes"));
+  EXPECT_THAT(with([](Tensor h) { return torch::softmax(h, 0); }),
+              HasSubstr("'SoftmaxBackward0', which mixes"));
+  EXPECT_THAT(with([](Tensor h) { return h.select(0, 1); }), HasSubstr("'SelectBackward0', which mixes"));
+  EXPECT_THAT(with([](Tensor h) {
+                return torch::stack({h, h, h, h}, 0);
+              }),
+              HasSubstr("'StackBackward0', which mixes"));
+  EXPECT_THAT(with([](Tensor h) { return h.sum(1) + h.sum(1).t(); }),
+              HasSubstr("'TBackward0', which is not on the list"));
+  EXPECT_EQ(with([](Tensor h) { return h.transpose(1, 2).sum(-1); }), "no Error");
 }
 
 TEST(Refused, RowsThatValuesChoose) {
