@@ -34,6 +34,16 @@ int64_t batch_size(const Json& rule, const PresetFacts& facts, const std::string
   return std::max<int64_t>(1, std::llround(std::min(wanted, 0.5 * facts.sample_size)));
 }
 
+// A rule {"times_sample_size_and_epsilon", "least", "most"}: the noise in one step's mean gradient falls as
+// records times epsilon grow, so the step may grow with them.
+double learning_rate(const Json& rule, const PresetFacts& facts, const std::string& path) {
+  Fields fields(rule, path + ".learning_rate");
+  const double factor = fields.number("times_sample_size_and_epsilon", 1e-9, 1);
+  const double least = fields.number("least", 1e-6, 1000), most = fields.number("most", least, 1000);
+  fields.finish();
+  return std::clamp(factor * facts.sample_size * facts.epsilon, least, most);
+}
+
 }  // namespace
 
 std::vector<std::string> preset_names() {
@@ -69,11 +79,15 @@ Json make_preset(const std::string& name, const PresetFacts& facts) {
   if (!(facts.sample_size >= 1)) {
     throw Error(ErrorKind::kInvalidArgument, path + ": the number of records must be at least 1");
   }
+  if (!(facts.epsilon > 0)) throw Error(ErrorKind::kInvalidArgument, path + ": epsilon must be above 0");
   const Json document = parse_json(found->text, path);
   Fields fields(document, path);
   Json training = fields.any("training");
   if (training.contains("batch_size") && training["batch_size"].is_object()) {
     training["batch_size"] = batch_size(training["batch_size"], facts, path + ": training");
+  }
+  if (training.contains("learning_rate") && training["learning_rate"].is_object()) {
+    training["learning_rate"] = learning_rate(training["learning_rate"], facts, path + ": training");
   }
   check_training(training, path + ": training");
   fields.word("for", {"images", "tables", "anything"});

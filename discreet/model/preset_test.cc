@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "discreet/base/error.h"
 #include "discreet/model/network.h"
 
@@ -46,6 +48,19 @@ TEST(Presets, BatchSizeFollowsTheNumberOfRecordsWithinBounds) {
   EXPECT_EQ(batch(200), 64);
   EXPECT_EQ(batch(40), 20);  // never more than half
   EXPECT_EQ(batch(1), 1);
+}
+
+TEST(Presets, LearningRateFollowsRecordsTimesEpsilonWithinBounds) {
+  auto rate = [](double records, double epsilon) {
+    return make_preset("scatter-linear", {{1, 28, 28}, 10, records, epsilon})["training"]["learning_rate"]
+        .get<double>();
+  };
+  EXPECT_DOUBLE_EQ(rate(60000, 2), 15);
+  EXPECT_DOUBLE_EQ(rate(30000, 2), 7.5);
+  EXPECT_DOUBLE_EQ(rate(1e7, 2), 24);
+  EXPECT_DOUBLE_EQ(rate(100, 0.1), 0.05);
+  EXPECT_THROW(rate(100, 0), Error);
+  EXPECT_THROW(rate(100, std::nan("")), Error);
 }
 
 TEST(Presets, TheSameFactsGiveTheSameBytes) {
