@@ -28,7 +28,9 @@ find_package_handle_standard_args(Libtorch REQUIRED_VARS
 if(Libtorch_FOUND AND NOT TARGET Libtorch::Libtorch)
   add_library(Libtorch::Libtorch INTERFACE IMPORTED)
   target_include_directories(Libtorch::Libtorch SYSTEM INTERFACE "${Libtorch_INCLUDE}" "${Libtorch_API_INCLUDE}")
-  target_link_libraries(Libtorch::Libtorch INTERFACE -Wl,--no-as-needed ${_torch_libraries} -Wl,--as-needed)
+  # The wheel's libtorch.so exports parts of std::filesystem that crash when called (seen in 2.11: remove_all).
+  # With libstdc++ named first, the loader finds the real ones first.
+  target_link_libraries(Libtorch::Libtorch INTERFACE -Wl,--no-as-needed stdc++ ${_torch_libraries} -Wl,--as-needed)
   if(LIBTORCH)
     target_link_options(Libtorch::Libtorch INTERFACE "-Wl,-rpath,${LIBTORCH}/lib")
   endif()
