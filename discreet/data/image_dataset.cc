@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "discreet/base/error.h"
-#include "discreet/base/text.h"
 
 namespace discreet {
 
@@ -34,9 +33,7 @@ void ImageDataset::select_classes(const std::vector<std::string>& classes) {
   for (size_t i = 0; i < classes.size(); ++i) {
     const auto found = std::find(label_names_.begin(), label_names_.end(), classes[i]);
     if (found == label_names_.end()) {
-      const std::string close = nearest(classes[i], label_names_);
-      throw Error(ErrorKind::kInvalidArgument, "classes: no image can have the label '" + classes[i] + "'" +
-                                                   (close.empty() ? "" : "; did you mean '" + close + "'?"));
+      throw Error(ErrorKind::kInvalidArgument, "classes: no image can have the label '" + classes[i] + "'");
     }
     index[static_cast<size_t>(found - label_names_.begin())] = static_cast<int64_t>(i);
   }

@@ -150,7 +150,7 @@ TrainJob parse_train_job(const std::vector<std::string>& arguments) {
   Values values = parse_flags(arguments, job.data);
   if (values.contains("resume")) {
     for (const auto& [name, value] : values) {
-      if (name != "resume" && name != "json" && name != "ledger") {
+      if (name != "resume" && name != "json") {
         refuse("--" + name +
                " cannot be changed on --resume: an interrupted run goes on with the settings that it began "
                "with");
@@ -159,7 +159,6 @@ TrainJob parse_train_job(const std::vector<std::string>& arguments) {
     if (!job.data.empty()) refuse("--resume takes the package alone; the run remembers where its data is");
     job.resume = values.at("resume");
     job.json = values.contains("json");
-    if (values.contains("ledger")) job.ledger = values.at("ledger");
     return job;
   }
   if (job.data.ends_with(".toml")) {
@@ -193,7 +192,6 @@ TrainJob parse_train_job(const std::vector<std::string>& arguments) {
   if (const auto relation = text("relation")) job.relation = parse_relation(*relation);
   job.unit = text("unit");
   job.max_rows_per_unit = integer("max-rows-per-unit", 1, 10000).value_or(job.max_rows_per_unit);
-  if (values.contains("max-rows-per-unit") && !job.unit) refuse("--max-rows-per-unit needs --unit COLUMN");
   job.sample_size = number("sample-size", 10, 1e12);
   job.model = text("model").value_or(job.model);
   job.batch_size = integer("batch-size", 1, 1e7);
@@ -214,6 +212,16 @@ TrainJob parse_train_job(const std::vector<std::string>& arguments) {
       refuse(*schema + ": is not valid JSON; docs/schema.md shows the format");
     }
   }
+  // The schema may name the unit too: one place decides what every room protects.
+  if (job.schema.is_object() && job.schema.contains("unit") && job.schema.at("unit").is_string() &&
+      !job.schema.at("unit").get<std::string>().empty()) {
+    const std::string declared = job.schema.at("unit").get<std::string>();
+    if (job.unit && *job.unit != declared) {
+      refuse("--unit: the schema declares another unit column, '" + declared +
+             "'; allowed is one of the two");
+    }
+    job.unit = declared;
+  }
   if (const auto header = text("header")) {
     if (*header != "yes" && *header != "no") refuse("--header: allowed is yes or no, not '" + *header + "'");
     job.header = *header == "yes";
@@ -225,6 +233,7 @@ TrainJob parse_train_job(const std::vector<std::string>& arguments) {
     }
     job.separator = symbol[0];
   }
+  if (values.contains("max-rows-per-unit") && !job.unit) refuse("--max-rows-per-unit needs --unit COLUMN");
   job.same_as = text("same-as");
   if (job.same_as && job.new_dataset) refuse("--same-as and --new-dataset exclude each other");
   job.ledger = text("ledger");

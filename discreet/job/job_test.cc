@@ -70,6 +70,13 @@ TEST_F(JobFile, FlagsOverrideTheFile) {
   EXPECT_EQ(job.data, "x.csv");
 }
 
+TEST_F(JobFile, TheSchemasUnitIsTheJobsUnit) {
+  const std::string path = write("data = 'x.csv'\n[schema]\nunit = 'person'\n");
+  EXPECT_EQ(parse_train_job({path}).unit, "person");
+  EXPECT_EQ(parse_train_job({path, "--unit", "person"}).unit, "person");
+  EXPECT_THAT(message_of({path, "--unit", "house"}), HasSubstr("--unit: the schema declares another unit"));
+}
+
 TEST_F(JobFile, UnknownKeysAndWrongTypesAreNamed) {
   EXPECT_THAT(message_of({write("data = 'x.csv'\nepsylon = 1\n")}), HasSubstr("the nearest is 'epsilon'"));
   EXPECT_THAT(message_of({write("data = 'x.csv'\nepsilon = 'a'\n")}), HasSubstr("epsilon: allowed is"));

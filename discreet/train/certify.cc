@@ -75,7 +75,8 @@ Certificate certify(const CertifiedRun& run) {
       .noise =
           "Gaussian on every coordinate of every trained parameter at every step; sum plus noise is rounded "
           "to a lattice of step " +
-          format_number(lattice_step(*run.training.plan.noise_multiplier * run.training.max_grad_norm)) +
+          format_number(lattice_step(*run.training.plan.noise_multiplier * (1 + 0x1p-10) *
+                                     run.training.max_grad_norm)) +
           "; divided by the fixed normaliser",
       .generator =
           run.job.seed_for_tests ? "a test seed: NOT PRIVATE" : "ChaCha20 keyed by the kernel's getrandom",
@@ -89,6 +90,8 @@ Certificate certify(const CertifiedRun& run) {
       "A refusal before the run (a table without any value in a column, with one class only, or with a "
       "damaged structure) is told to "
       "the owner and depends on exact records; nothing of it is in this package.",
+      "Fixed features are computed block by block and kept in half precision; their last bits may depend on "
+      "the block.",
       "Running time, memory use and power draw depend on the data; an observer of the machine during "
       "training is outside the guarantee.",
       "Several settings tried by hand on the same data are separate runs: the ledger adds them, this "

@@ -3,6 +3,7 @@
 
 #include "discreet/base/error.h"
 #include "discreet/base/text.h"
+#include "discreet/data/csv_reader.h"
 #include "discreet/data/units.h"
 #include "discreet/train/private_data.h"
 #include "discreet/train/published.h"
@@ -38,6 +39,7 @@ class ImageData : public PrivateData {
         for (int label = 0; label < published->classes; ++label) classes_.push_back(std::to_string(label));
       }
     }
+    check_labels();
     const double holdout = holdout_share(job, test_.has_value());
     if (test_) {
       test_origin_ = "the data set's own test part";
@@ -127,6 +129,21 @@ class ImageData : public PrivateData {
   }
 
  private:
+  // Before any charge: declared classes are labels, and names of folders can be written down.
+  void check_labels() const {
+    const std::vector<std::string>& labels = train_.label_names();
+    for (const std::string& label : labels) {
+      if (!is_utf8(label)) throw Error(ErrorKind::kDataLoss, "a folder's name is not valid UTF-8; rename it");
+    }
+    for (const std::string& name : classes_) {
+      if (std::find(labels.begin(), labels.end(), name) == labels.end()) {
+        throw Error(ErrorKind::kInvalidArgument,
+                    "schema: target.classes: '" + name + "' is no label of these images");
+      }
+    }
+    if (test_) known_to(*test_, labels);
+  }
+
   // The order of outputs is training's; a test part whose folders lack a class cannot be told of it.
   static std::vector<std::string> known_to(const ImageDataset& images,
                                            const std::vector<std::string>& classes) {

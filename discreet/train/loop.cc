@@ -90,9 +90,20 @@ LoopResult run_loop(RunFolder& folder, Ledger& ledger, const PreparedData& data,
   Counters& counters = result.counters;
   const int64_t charged = ledger.run(folder.run_id()).charged_steps;
   if (const auto bytes = folder.checkpoint()) load_checkpoint(*bytes, weights, *optimizer, average, counters);
+  if (charged < counters.position) {
+    throw Error(ErrorKind::kDataLoss,
+                folder.path().string() +
+                    ": the ledger has charged fewer steps than the checkpoint holds; it was set back");
+  }
   // Charged, but not in the checkpoint: lost, and never repeated.
   counters.lost += charged - counters.position;
   counters.position = charged;
+  if (counters.lost == planned_steps) {
+    throw Error(
+        ErrorKind::kBudgetExhausted,
+        folder.path().string() +
+            ": every step was charged and lost in crashes; there is nothing to publish, start a new run");
+  }
 
   const FeatureCache records(*data.train, *network, "features");
   StepBudget budget(ledger, folder.run_id(), planned_steps, charged);
@@ -118,7 +129,7 @@ LoopResult run_loop(RunFolder& folder, Ledger& ledger, const PreparedData& data,
 
   Progress progress("training", planned_steps);
   EpsilonWords epsilon(engine, training);
-  auto last_checkpoint = Clock::now();
+  Clock::time_point last_checkpoint{};  // the first block is kept at once
   int64_t piece = 0, rows = 0;
   double loss = 0;
   std::optional<Loader> loader;

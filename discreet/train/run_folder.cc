@@ -1,6 +1,9 @@
 #include "discreet/train/run_folder.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -57,8 +60,10 @@ RunFolder RunFolder::create(const TrainJob& job) {
   TrainJob absolute = job;  // a run may be resumed from another folder
   absolute.out = fs::absolute(job.out);
   if (fs::exists(job.data)) absolute.data = fs::absolute(job.data).string();
+  if (job.ledger) absolute.ledger = fs::absolute(*job.ledger).string();
   if (fs::exists(job.model)) absolute.model = fs::absolute(job.model).string();
   RunFolder folder(fs::absolute(path), absolute);
+  folder.lock();
   folder.split_key_ = random_key(job.seed_for_tests ? RandomStream::for_tests(*job.seed_for_tests)
                                                     : RandomStream::from_kernel());
   try {
@@ -82,6 +87,7 @@ RunFolder RunFolder::open(const fs::path& package) {
   const Json run = parse(path / "run.json");
   try {
     RunFolder folder(fs::absolute(path), TrainJob::from_json(run.at("job")));
+    folder.lock();
     folder.split_key_ = run.at("split_key").get<std::string>();
     folder.run_id_ = run.at("run_id").get<std::string>();
     folder.digest_ = run.at("digest").get<std::string>();
@@ -90,6 +96,16 @@ RunFolder RunFolder::open(const fs::path& package) {
   } catch (const nlohmann::json::exception&) {
     throw Error(ErrorKind::kDataLoss,
                 (path / "run.json").string() + ": is damaged; the run cannot be resumed");
+  }
+}
+
+void RunFolder::lock() {
+  const int descriptor = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) throw file_error(errno, "open", path_);
+  lock_ = std::shared_ptr<void>(nullptr, [descriptor](void*) { ::close(descriptor); });
+  if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
+    throw Error(ErrorKind::kUnavailable,
+                path_.string() + ": another process is running this run; wait for it or stop it");
   }
 }
 

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -50,10 +51,12 @@ class RunFolder {
  private:
   RunFolder(std::filesystem::path path, TrainJob job) : path_(std::move(path)), job_(std::move(job)) {}
   void store_run() const;
+  void lock();  // held until this object ends: one process a run
 
   std::filesystem::path path_;
   TrainJob job_;
   std::string split_key_, run_id_, digest_;
+  std::shared_ptr<void> lock_;
 };
 
 // Where an unfinished run of this package lives.

@@ -18,6 +18,7 @@ class TableData : public PrivateData {
   TableData(const TrainJob& job, Table table, const std::string& split_key)
       : job_(job), table_(std::move(table)), holdout_(holdout_share(job, false)) {
     TableSchema declared = job.schema.is_null() ? TableSchema{} : TableSchema::from_json(job.schema);
+    declare_all(declared);
     if (!declared.target) declared.target.emplace();
     if (job.target) declared.target->name = *job.target;
     if (declared.target->name.empty()) declared.target->name = table_.names().back();
@@ -70,6 +71,15 @@ class TableData : public PrivateData {
                     OwnerFacts& page) const override;
 
  private:
+  // What a job says is declared, whatever a schema that was copied from a package says of its origin.
+  static void declare_all(TableSchema& schema) {
+    for (ColumnSchema& column : schema.columns) column.kind_source = column.knots_source = Source::kDeclared;
+    if (schema.target) {
+      schema.target->kind_source = schema.target->classes_source = schema.target->range_source =
+          Source::kDeclared;
+    }
+  }
+
   void add_facts(const TableFacts& facts, PreparedData& prepared) const;
 
   TrainJob job_;
@@ -115,7 +125,8 @@ void TableData::add_facts(const TableFacts& facts, PreparedData& prepared) const
   }
   prepared.facts.push_back(fact_of("names and number of columns",
                                    job_.header.has_value() ? Source::kDeclared : Source::kIndependent,
-                                   "the table's first line, which holds no record"));
+                                   job_.header == false ? "column1, column2, ...: the first line is a record"
+                                                        : "the table's first line, which holds no record"));
   prepared.facts.push_back(
       fact_of("number of units in training", facts.units_source, format_number(facts.units, 6)));
   for (const auto& [source, names] : kinds)

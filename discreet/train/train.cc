@@ -11,6 +11,7 @@
 #include "discreet/base/interrupt.h"
 #include "discreet/base/random.h"
 #include "discreet/base/text.h"
+#include "discreet/package/keys.h"
 #include "discreet/package/package.h"
 #include "discreet/package/verify.h"
 #include "discreet/report/card.h"
@@ -84,8 +85,24 @@ Json obtain_facts(RunFolder& folder, Ledger& ledger, const PrivateData& data,
   const TrainJob& job = folder.job();
   RandomStream random =
       job.seed_for_tests ? RandomStream::for_tests(*job.seed_for_tests) : RandomStream::from_kernel();
-  attempts = ledger.run(folder.run_id()).statistics_attempts;
-  if (const std::optional<Json> stored = folder.facts()) return *stored;
+  const RunRecord record = ledger.run(folder.run_id());
+  attempts = record.statistics_attempts;
+  if (event && attempts > 0 && !(Event::from_json(record.statistics_event) == *event)) {
+    throw Error(
+        ErrorKind::kDataLoss,
+        folder.path().string() + ": the ledger was charged for other statistics than this program draws");
+  }
+  if (const std::optional<Json> stored = folder.facts()) {
+    if (event && attempts == 0) {
+      throw Error(ErrorKind::kDataLoss,
+                  folder.path().string() +
+                      ": the ledger knows nothing of the statistics that are stored here; it was set back");
+    }
+    // A release that told too little is told again, not paid for again.
+    if (stored->contains("refused"))
+      throw Error(ErrorKind::kInvalidArgument, stored->at("refused").get<std::string>());
+    return *stored;
+  }
   if (event) {
     if (static_cast<double>(attempts + 1) * share > 0.5) {
       throw Error(ErrorKind::kBudgetExhausted, "the private statistics were lost in " +
@@ -96,13 +113,24 @@ Json obtain_facts(RunFolder& folder, Ledger& ledger, const PrivateData& data,
     ledger.charge_statistics(folder.run_id(), *event);
     ++attempts;
   }
-  const Json facts = data.estimate(random);
-  folder.store_facts(facts);
-  return facts;
+  try {
+    const Json facts = data.estimate(random);
+    folder.store_facts(facts);
+    return facts;
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::kInvalidArgument) folder.store_facts({{"refused", error.what()}});
+    throw;
+  }
 }
 
+// Before anything is reserved: what the statistics will release, or nothing where everything is declared.
 std::optional<Event> fix_statistics(const TrainJob& job, PrivateData& data, double share) {
   const double epsilon = share * job.epsilon, delta = share * job.delta;
+  if (epsilon < kMinTargetEpsilon) {
+    throw Error(ErrorKind::kInvalidArgument, "--epsilon times --statistics-share: allowed is at least " +
+                                                 format_number(kMinTargetEpsilon) + ", not " +
+                                                 format_number(epsilon));
+  }
   // Half of the share's delta pays for the selection of classes, half for the noise.
   const StatisticsBudget budget{
       job.relation, calibrate_noise_multiplier(epsilon, delta / 2, job.relation, 1.0, 1), delta / 2};
@@ -147,10 +175,10 @@ TrainResult settle(RunFolder& folder, Ledger& ledger) {
   return result_of(package, owner_page_of(package));
 }
 
-TrainResult go_on(RunFolder& folder, Ledger& ledger, PrivateData& data) {
+TrainResult go_on(RunFolder& folder, Ledger& ledger, PrivateData& data,
+                  const std::optional<Event>& statistics) {
   const TrainJob& job = folder.job();
   const double share = statistics_share(job, data.kind());
-  const std::optional<Event> statistics = fix_statistics(job, data, share);
   int64_t attempts = 0;
   const Json facts = obtain_facts(folder, ledger, data, statistics, share, attempts);
   const PreparedData prepared = data.prepare(facts);
@@ -206,6 +234,7 @@ TrainResult train(const TrainJob& job) {
     Ledger ledger = open_ledger(folder.job());
     if (fs::exists(folder.job().out)) return settle(folder, ledger);
     const std::unique_ptr<PrivateData> data = open_private_data(folder.job(), folder.split_key());
+    const auto statistics = fix_statistics(folder.job(), *data, statistics_share(folder.job(), data->kind()));
     if (folder.run_id().empty()) {
       reserve(folder, ledger, *data);
     } else if (folder.digest() != digest_of(*data, folder.split_key())) {
@@ -213,7 +242,7 @@ TrainResult train(const TrainJob& job) {
                   folder.job().data +
                       ": has changed since the run began; put the same records back, or start a new run");
     }
-    return go_on(folder, ledger, *data);
+    return go_on(folder, ledger, *data, statistics);
   }
   RunFolder folder = RunFolder::create(job);
   const RemoveUnlessReserved cleanup(folder);
@@ -221,10 +250,21 @@ TrainResult train(const TrainJob& job) {
   check_model(folder.job(), data->kind());
   check_card_answers(folder.job().card);
   check_plotting();
+  own_signing_key();
+  const auto statistics = fix_statistics(folder.job(), *data, statistics_share(folder.job(), data->kind()));
   for (const std::string& warning : data->warnings()) std::cerr << "warning: " << warning << "\n";
   Ledger ledger = open_ledger(folder.job());
   reserve(folder, ledger, *data);
-  return go_on(folder, ledger, *data);
+  try {
+    return go_on(folder, ledger, *data, statistics);
+  } catch (const Error&) {
+    // A run that failed before anything was charged leaves nothing behind.
+    if (!ledger.run(folder.run_id()).anything_charged()) {
+      ledger.give_up(folder.run_id());
+      folder.remove();
+    }
+    throw;
+  }
 }
 
 }  // namespace discreet

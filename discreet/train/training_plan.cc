@@ -77,6 +77,9 @@ void check_model(const TrainJob& job, DataKind kind) {
       throw Error(ErrorKind::kNotFound, job.model + ": there is no such architecture file");
     const Json document = read_model_file(job.model);
     Architecture::parse(document.contains("architecture") ? document.at("architecture") : document);
+    Json training = default_training(1000);
+    if (document.contains("training")) training.update(document.at("training"));
+    check_training(training, "training");
     return;
   }
   std::vector<std::string> names = preset_names();
@@ -133,12 +136,9 @@ TrainingPlan make_training_plan(const TrainJob& job, const PreparedData& data, d
   training.averaging = settings.at("averaging");
   training.learning_rate = job.learning_rate.value_or(settings.at("learning_rate").get<double>());
   training.max_grad_norm = job.max_grad_norm.value_or(settings.at("max_grad_norm").get<double>());
-  const int64_t batch_size = job.batch_size.value_or(settings.at("batch_size").get<int64_t>());
-  if (static_cast<double>(batch_size) > data.units) {
-    throw Error(ErrorKind::kInvalidArgument,
-                "--batch-size: allowed is at most the number of units in training, about " +
-                    format_number(data.units, 6) + ", not " + std::to_string(batch_size));
-  }
+  // A batch cannot be larger than the (perhaps noisy) number of units: the largest that is allowed instead.
+  const int64_t batch_size = std::min(job.batch_size.value_or(settings.at("batch_size").get<int64_t>()),
+                                      std::max<int64_t>(1, static_cast<int64_t>(data.units)));
   training.plan = make_plan({.epsilon = job.epsilon,
                              .delta = job.delta,
                              .relation = job.relation,
