@@ -2,7 +2,9 @@
 import json
 import os
 import random
+import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 
@@ -74,6 +76,33 @@ def test_resume_refuses_changed_data(table):
     table.write("people.csv", "\n".join(lines[:700]) + "\n")
     refused = table.run("train", "--resume", "p.discreet", code=2)
     assert "changed" in refused.err
+
+
+def test_a_ledger_that_was_set_back_stops_the_resume(table):
+    """Otherwise the steps between would be released twice, and charged once."""
+    process = table.start("train", "people.csv", *SLOW, "--out", "p.discreet")
+    wait_for_steps(table, "p.discreet")
+    ledger = table.path / "home" / "ledger.db"
+    with sqlite3.connect(ledger, timeout=10) as now, sqlite3.connect(table.path / "older.db") as older:
+        now.backup(older)
+    time.sleep(2.5)
+    process.kill()
+    process.communicate()
+    for rest in ledger.parent.glob("ledger.db-*"):
+        rest.unlink()
+    shutil.copyfile(table.path / "older.db", ledger)
+    refused = table.run("train", "--resume", "p.discreet", code=7)
+    assert "set back" in refused.err
+    assert not (table.path / "p.discreet").exists()
+
+
+def test_two_processes_cannot_run_one_run(table):
+    process = table.start("train", "people.csv", *SLOW, "--out", "p.discreet")
+    wait_for_steps(table, "p.discreet")
+    refused = table.run("train", "--resume", "p.discreet", code=8)
+    assert "another process" in refused.err
+    process.kill()
+    process.communicate()
 
 
 def test_resume_without_a_run_says_so(table):

@@ -87,6 +87,17 @@ def test_people_are_protected_as_units(table):
     assert unit == {"kind": "column", "column": "who", "max_rows_per_unit": 10}
 
 
+def test_a_unit_that_the_schema_names_is_the_unit_that_is_certified(table):
+    lines = people(6000).splitlines()
+    rows = [f"person{i % 1500}," + line for i, line in enumerate(lines[1:])]
+    table.write("visits.csv", "\n".join(["who," + lines[0], *rows]) + "\n")
+    table.write("schema.json", '{"unit": "who"}')
+    train(table, "--target", "happy", "--schema", "schema.json", "--batch-size", "200", "--epochs", "1", data="visits.csv",
+          out="visits.discreet")
+    assert table.run("verify", "visits.discreet", "--json").json["unit"] == "column who"
+    assert table.run("budget", "--json").json["datasets"][0]["runs"][0]["unit"] == "column who"
+
+
 def test_an_identifier_that_repeats_is_pointed_out(table):
     lines = people(600).splitlines()
     rows = [f"{1000 + i % 150}," + line for i, line in enumerate(lines[1:])]
