@@ -20,7 +20,8 @@
 // Not seen by the engine, and the caller's duty: a loss that is not the declared reduction of per-sample
 // losses and statistics of the batch that the model detaches (check() looks for both), state that the model
 // keeps outside parameters and buffers, and what is printed or stored of losses, outputs and counts.
-// One thread at a time; one draw at a time.
+// One thread at a time; one draw at a time. While the engine lives, no other backward pass may reach the
+// trained parameters: diagnose on a copy of the model.
 #pragma once
 
 #include <torch/torch.h>

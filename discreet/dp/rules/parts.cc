@@ -51,6 +51,16 @@ bool direct_is_cheaper(int64_t t, int64_t m, int64_t k) {
   return 2.0 * t * (m + k) > 1.0 * m * k;
 }
 
+namespace {
+
+// x [n, t, m], often a transposed view -> [n]; the order within a sample does not matter.
+at::Tensor sample_squares(const at::Tensor& x) {
+  const at::Tensor transposed = x.transpose(1, 2);
+  return row_squares(transposed.is_contiguous() ? transposed : x);
+}
+
+}  // namespace
+
 SquaredNorms squared_norms(const at::Tensor& left, const at::Tensor& right, at::Tensor matrices) {
   const int64_t n = left.size(0), t = left.size(1), m = left.size(2), k = right.size(2);
   if (t == 1 && !matrices.defined()) return {row_squares(left) * row_squares(right), {}};
@@ -63,8 +73,9 @@ SquaredNorms squared_norms(const at::Tensor& left, const at::Tensor& right, at::
     const at::Tensor l = left.slice(0, begin, end), r = right.slice(0, begin, end);
     at::Tensor squared;
     if (direct) {
-      const at::Tensor products = l.transpose(1, 2).bmm(r);
-      if (matrices.defined()) matrices.slice(0, begin, end).copy_(products);
+      at::Tensor products =
+          matrices.defined() ? matrices.slice(0, begin, end) : at::empty({end - begin, m, k}, left.options());
+      at::bmm_out(products, l.transpose(1, 2), r);
       squared = row_squares(products);
     } else {
       const at::Tensor ld = l.to(at::kDouble), rd = r.to(at::kDouble);
@@ -75,9 +86,9 @@ SquaredNorms squared_norms(const at::Tensor& left, const at::Tensor& right, at::
   // Rounding of a sum of t products: sqrt(t) units in the last place with overwhelming probability (Higham
   // and Mary 2019, "A new approach to probabilistic rounding error analysis"), times 4 to be safe.
   const double unit = left.scalar_type() == at::kDouble ? 0x1p-53 : 0x1p-24;
-  const at::Tensor lengths =
-      (row_squares(left.reshape({n * t, m})) * row_squares(right.reshape({n * t, k}))).sqrt();
-  result.error = lengths.view({n, t}).sum(1) * (4 * std::sqrt(static_cast<double>(t)) * unit);
+  // sum_t |left_t| |right_t| <= |left| |right|, the norms of all positions together (Cauchy and Schwarz).
+  result.error =
+      (sample_squares(left) * sample_squares(right)).sqrt() * (4 * std::sqrt(static_cast<double>(t)) * unit);
   return result;
 }
 
