@@ -1,0 +1,129 @@
+#include "discreet/dp/graph.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "discreet/base/error.h"
+#include "discreet/dp/clip.h"
+
+namespace discreet {
+namespace {
+
+using at::Tensor;
+using testing::HasSubstr;
+
+std::string message_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no Error";
+}
+
+// Graphs that the engine must refuse, by what the message names.
+template <typename Forward>
+std::string refusal(Forward forward, std::vector<std::pair<std::string, std::vector<int64_t>>> shapes,
+                    Tensor x) {
+  std::vector<TrainedParameter> parameters;
+  for (const auto& [name, shape] : shapes) parameters.push_back({name, torch::randn(shape).requires_grad_()});
+  return message_of([&] {
+    const Tensor out = forward(parameters, x);
+    Clipper clipper(parameters, 1.0);
+    clipper.add(out, torch::ones_like(out));
+  });
+}
+
+using Parameters = std::vector<TrainedParameter>;
+
+TEST(Refused, BatchNormalisation) {
+  const auto forward = [](const Parameters& p, Tensor x) {
+    return torch::batch_norm(torch::linear(x, p[0].tensor), {}, {}, {}, {}, true, 0.1, 1e-5, false);
+  };
+  EXPECT_THAT(
+      refusal(forward, {{"w", {3, 4}}}, torch::randn({8, 4})),
+      testing::AllOf(HasSubstr("parameter 'w'"), HasSubstr("BatchNorm"), HasSubstr("group normalisation")));
+}
+
+TEST(Refused, AMeanOverTheBatch) {
+  const auto forward = [](const Parameters& p, Tensor x) {
+    const Tensor h = torch::linear(x, p[0].tensor);
+    return h - h.mean(0, true);
+  };
+  EXPECT_THAT(refusal(forward, {{"w", {3, 4}}}, torch::randn({8, 4})), HasSubstr("'MeanBackward1'"));
+  const auto transposed = [](const Parameters& p, Tensor x) {
+    return torch::linear(x, p[0].tensor).transpose(0, 1).contiguous().transpose(0, 1);
+  };
+  EXPECT_THAT(refusal(transposed, {{"w", {3, 4}}}, torch::randn({8, 4})), HasSubstr("'TransposeBackward0'"));
+}
+
+// As many positions as samples: the shapes fit, the rows belong to others.
+TEST(Refused, ABatchThatMovesToAnotherDimension) {
+  const auto with = [](auto moved) {
+    return refusal([&](const Parameters& p, Tensor x) { return moved(torch::matmul(x, p[0].tensor.t())); },
+                   {{"w", {4, 5}}}, torch::randn({4, 4, 5}));
+  };
+  EXPECT_THAT(with([](Tensor h) { return h.transpose(0, 1); }),
+              HasSubstr("'TransposeBackward0', which mixes"));
+  EXPECT_THAT(with([](Tensor h) { return h.transpose(-1, -3); }),
+              HasSubstr("'TransposeBackward0', which mixes"));
+  EXPECT_THAT(with([](Tensor h) {
+                return h.permute({1, 0, 2});
+              }),
+              HasSubstr("'PermuteBackward0', which mixes"));
+  EXPECT_THAT(with([](Tensor h) { return h.sum(0); }), HasSubstr("'SumBackward1', which mixes"));
+  EXPECT_THAT(with([](Tensor h) {
+                return h.mean(at::IntArrayRef({0, 2}));
+              }),
+              HasSubstr("'MeanBackward1', which mixes"));
+  EXPECT_THAT(with([](Tensor h) { return torch::softmax(h, 0); }),
+              HasSubstr("'SoftmaxBackward0', which mixes"));
+  EXPECT_THAT(with([](Tensor h) { return h.select(0, 1); }), HasSubstr("'SelectBackward0', which mixes"));
+  EXPECT_THAT(with([](Tensor h) {
+                return torch::stack({h, h, h, h}, 0);
+              }),
+              HasSubstr("'StackBackward0', which mixes"));
+  EXPECT_THAT(with([](Tensor h) { return h.sum(1) + h.sum(1).t(); }),
+              HasSubstr("'TBackward0', which is not on the list"));
+  EXPECT_EQ(with([](Tensor h) { return h.transpose(1, 2).sum(-1); }), "no Error");
+}
+
+TEST(Refused, RowsThatValuesChoose) {
+  const auto forward = [](const Parameters& p, Tensor x) {
+    return torch::linear(x, p[0].tensor).index_select(0, torch::randperm(x.size(0)));
+  };
+  EXPECT_THAT(refusal(forward, {{"w", {3, 4}}}, torch::randn({8, 4})), HasSubstr("IndexSelectBackward0"));
+}
+
+TEST(Refused, AttentionBetweenSamples) {
+  const auto forward = [](const Parameters& p, Tensor x) {
+    const Tensor h = torch::matmul(x, p[0].tensor.t());
+    return torch::softmax(h.mm(h.t()), 1).mm(h);
+  };
+  EXPECT_THAT(refusal(forward, {{"w", {4, 4}}}, torch::randn({4, 4})), HasSubstr("depends on the batch"));
+}
+
+TEST(Refused, AUseThatNoRuleCovers) {
+  const auto forward = [](const Parameters& p, Tensor x) { return torch::prelu(x, p[0].tensor); };
+  EXPECT_THAT(refusal(forward, {{"slope", {1}}}, torch::randn({8, 4})),
+              testing::AllOf(HasSubstr("parameter 'slope'"), HasSubstr("relu")));
+  const auto function_of_parameter = [](const Parameters& p, Tensor x) { return x * p[0].tensor.exp(); };
+  EXPECT_THAT(refusal(function_of_parameter, {{"scale", {4}}}, torch::randn({8, 4})),
+              HasSubstr("'ExpBackward0'"));
+}
+
+TEST(Refused, AParameterThatTheOutputDoesNotDependOn) {
+  const auto forward = [](const Parameters& p, Tensor x) { return torch::linear(x, p[0].tensor); };
+  EXPECT_THAT(refusal(forward, {{"w", {3, 4}}, {"idle", {2}}}, torch::randn({8, 4})),
+              HasSubstr("'idle' is trained but the watched output does not depend on it"));
+}
+
+TEST(Refused, AParameterWithARowForEachSample) {
+  const auto forward = [](const Parameters& p, Tensor x) { return x * p[0].tensor; };
+  EXPECT_THAT(refusal(forward, {{"rows", {8, 4}}}, torch::randn({8, 4})), HasSubstr("a row of its own"));
+}
+
+}  // namespace
+}  // namespace discreet
