@@ -126,6 +126,7 @@ TEST(Architecture, EveryLayerDoesWhatItSays) {
 
 TEST(Architecture, EveryFixedTransformDoesWhatItSaysForEachRecordAlone) {
   const std::vector<std::pair<std::string, Json>> examples = {
+      {"shrink", {{"longest", 10}}},
       {"scattering", Json::object()},
       {"group_normalise", {{"channels_per_group", 2}}},
       {"standardise", {{"mean", {0.1, 0.2, 0.3, 0.4}}, {"stddev", 2}}},
@@ -153,12 +154,28 @@ TEST(FixedTransforms, NumbersAreTheFormulas) {
     Fields fields(json, "test");
     return fixed_kinds()[kind].read(fields, {4, 12, 9}).build()(x);
   };
-  const torch::Tensor normal = run(1, {{"channels_per_group", 2}, {"epsilon", 1e-6}}).reshape({6, -1});
+  const torch::Tensor normal = run(2, {{"channels_per_group", 2}, {"epsilon", 1e-6}}).reshape({6, -1});
   const torch::Tensor groups = x.reshape({6, -1});
   const torch::Tensor expected = (groups - groups.mean(1, true)) / (groups.var(1, false, true) + 1e-6).sqrt();
   EXPECT_TRUE(torch::allclose(normal, expected, 1e-4, 1e-5));
-  const torch::Tensor standard = run(2, {{"mean", {0.1, 0.2, 0.3, 0.4}}, {"stddev", 2}});
+  const torch::Tensor standard = run(3, {{"mean", {0.1, 0.2, 0.3, 0.4}}, {"stddev", 2}});
   EXPECT_NEAR(standard[1][3][5][6].item<double>(), (x[1][3][5][6].item<double>() - 0.4) / 2, 1e-6);
+}
+
+TEST(FixedTransforms, ShrinkAveragesAreasOfLargeImagesOnly) {
+  auto shrink = [](const Shape& in, int64_t longest) {
+    const Json json = {{"longest", longest}};
+    Fields fields(json, "test");
+    return fixed_kinds()[0].read(fields, in);
+  };
+  EXPECT_EQ(shrink({1, 28, 28}, 32).out, (Shape{1, 28, 28}));
+  EXPECT_EQ(shrink({3, 224, 160}, 32).out, (Shape{3, 32, 23}));
+  EXPECT_EQ(shrink({3, 8, 640}, 32).out, (Shape{3, 8, 32}));
+  EXPECT_EQ(shrink({3, 5, 640}, 32).out, (Shape{3, 5, 32}));
+  torch::manual_seed(3);
+  const torch::Tensor x = torch::rand({2, 3, 64, 32});
+  const torch::Tensor expected = torch::avg_pool2d(x, 2);
+  EXPECT_TRUE(torch::allclose(shrink({3, 64, 32}, 32).build()(x), expected, 1e-5, 1e-6));
 }
 
 }  // namespace

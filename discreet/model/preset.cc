@@ -104,10 +104,7 @@ Json make_preset(const std::string& name, const PresetFacts& facts) {
 
 std::string auto_preset(const Shape& input) {
   if (input.size() != 3) return "table";
-  const auto scatters = [](int64_t side) {
-    return side >= kScatteringSmallest && side <= kScatteringLargest;
-  };
-  return scatters(input[1]) && scatters(input[2]) ? "scatter-linear" : "linear";
+  return std::min(input[1], input[2]) >= kScatteringSmallest ? "scatter-linear" : "linear";
 }
 
 }  // namespace discreet

@@ -34,8 +34,8 @@ struct PresetFacts {
 // facts. kInvalidArgument for an unknown name (with the nearest) or for facts that the preset cannot serve.
 Json make_preset(const std::string& name, const PresetFacts& facts);
 
-// The preset for `--model auto`: by the shape of a record alone (images: scatter-linear, or linear where they
-// are too small or too large for it; rows of a table: table).
+// The preset for `--model auto`, by the shape of a record alone: scatter-linear for images (linear where a
+// side has fewer than 8 pixels), table for the rows of a table.
 std::string auto_preset(const Shape& input);
 
 // Checks a "training" object with plain numbers; an Error names its place below `path`.

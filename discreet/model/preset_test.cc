@@ -24,7 +24,7 @@ std::string error_of(const std::string& name, const PresetFacts& facts) {
 TEST(Presets, EachBuildsForWhatItIsFor) {
   for (const PresetText& preset : preset_texts()) {
     const Json document = Json::parse(preset.text);
-    for (const Shape& input : std::vector<Shape>{{1, 28, 28}, {3, 32, 40}, {57}}) {
+    for (const Shape& input : std::vector<Shape>{{1, 28, 28}, {3, 32, 40}, {3, 600, 9}, {57}}) {
       const bool serves =
           document["for"] == "anything" || (document["for"] == "images") == (input.size() == 3);
       if (!serves) continue;
@@ -83,6 +83,7 @@ TEST(Presets, UnknownNamesAndUnfitRecordsAreRefused) {
 
 TEST(Presets, AutoDependsOnTheShapeAlone) {
   EXPECT_EQ(auto_preset({1, 28, 28}), "scatter-linear");
+  EXPECT_EQ(auto_preset({3, 8, 2000}), "scatter-linear");
   EXPECT_EQ(auto_preset({3, 7, 28}), "linear");
   EXPECT_EQ(auto_preset({561}), "table");
 }

@@ -191,6 +191,18 @@ TEST(Scattering, AFlatImageHasNoWaves) {
   EXPECT_LT(maps.slice(1, 1).abs().max().item<double>(), 1e-5);
 }
 
+// sigma 0.8, xi 3 pi / 4, slant 4 / angles (Bruna and Mallat 2013), an octave wider and lower at each scale.
+TEST(Scattering, ParametersAreThoseOfTheLiterature) {
+  const Morlet fine = scattering_wavelet(0, 0, 8), coarse = scattering_wavelet(1, 3, 8);
+  EXPECT_DOUBLE_EQ(fine.sigma, 0.8);
+  EXPECT_DOUBLE_EQ(fine.frequency, 0.75 * std::numbers::pi);
+  EXPECT_DOUBLE_EQ(coarse.sigma, 1.6);
+  EXPECT_DOUBLE_EQ(coarse.frequency, 0.375 * std::numbers::pi);
+  EXPECT_DOUBLE_EQ(coarse.slant, 0.5);
+  EXPECT_DOUBLE_EQ(coarse.angle, 0.375 * std::numbers::pi);
+  EXPECT_DOUBLE_EQ(low_pass_sigma(2), 1.6);
+}
+
 // Littlewood and Paley's sum, which bounds how far the transform can enlarge a difference (Mallat 2012,
 // section 2).
 TEST(Scattering, WaveletsCoverTheFrequenciesWithoutAmplifying) {

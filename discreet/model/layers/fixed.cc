@@ -1,10 +1,30 @@
 // Fixed transforms: functions of one record alone, with no parameter and no constant taken from the data.
+#include <algorithm>
 #include <memory>
 
 #include "discreet/model/layers/layer.h"
 #include "discreet/model/scattering.h"
 
 namespace discreet {
+
+// Large images are brought down by averaging areas, so that the longer side is at most `longest` pixels; a
+// side never falls below 8 pixels by it, and small images stay as they are.
+FixedTransform read_shrink(Fields& fields, const Shape& in) {
+  constexpr int64_t kShortest = 8;
+  const int64_t longest = fields.integer("longest", kShortest, 4096);
+  if (in.size() != 3) fields.fail("", "shrink needs [channels, height, width], has " + to_string(in));
+  const int64_t side = std::max(in[1], in[2]);
+  auto shrunk = [=](int64_t length) {
+    return side <= longest
+               ? length
+               : std::max(std::min(length, kShortest), (2 * length * longest + side) / (2 * side));
+  };
+  const Shape out = {in[0], shrunk(in[1]), shrunk(in[2])};
+  return {out, [=]() -> Transform {
+            if (out == in) return [](const torch::Tensor& x) { return x; };
+            return [=](const torch::Tensor& x) { return torch::adaptive_avg_pool2d(x, {out[1], out[2]}); };
+          }};
+}
 
 FixedTransform read_scattering(Fields& fields, const Shape& in) {
   if (in.size() != 3) fields.fail("", "scattering needs [channels, height, width], has " + to_string(in));

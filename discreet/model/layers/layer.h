@@ -54,6 +54,7 @@ Layer read_relu(Fields& fields, const Shape& in);
 Layer read_max_pool2d(Fields& fields, const Shape& in);
 Layer read_avg_pool2d(Fields& fields, const Shape& in);
 Layer read_flatten(Fields& fields, const Shape& in);
+FixedTransform read_shrink(Fields& fields, const Shape& in);
 FixedTransform read_scattering(Fields& fields, const Shape& in);
 FixedTransform read_group_normalise(Fields& fields, const Shape& in);
 FixedTransform read_standardise(Fields& fields, const Shape& in);

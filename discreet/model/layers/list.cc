@@ -19,6 +19,7 @@ const std::vector<LayerKind>& layer_kinds() {
 
 const std::vector<FixedKind>& fixed_kinds() {
   static const std::vector<FixedKind> kinds = {
+      {"shrink", read_shrink},
       {"scattering", read_scattering},
       {"group_normalise", read_group_normalise},
       {"standardise", read_standardise},
