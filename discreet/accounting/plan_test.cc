@@ -114,5 +114,22 @@ TEST(Plan, RefusesBadInput) {
   expect_refused(with([](auto& r) { r.epochs.reset(), r.steps = 0; }), "steps must be in");
 }
 
+// The noise that the plan names must be enough under the plan's own relation.
+TEST(Plan, ReachesItsEpsilonUnderItsOwnRelation) {
+  for (const Relation relation : {Relation::kAddOrRemoveOne, Relation::kReplaceOne, Relation::kZeroOut}) {
+    PlanRequest request;
+    request.epsilon = 2;
+    request.delta = 1e-5;
+    request.relation = relation;
+    request.sample_size = 10000;
+    request.batch_size = 200;
+    request.steps = 300;
+    const Plan plan = make_plan(request);
+    const Event event = Event::repeated(
+        Event::poisson_sampled(*plan.sample_rate, Event::gaussian(*plan.noise_multiplier)), *plan.steps);
+    EXPECT_LE(rdp_epsilon(event, relation, plan.shares.training_delta), 2.0) << to_string(relation);
+  }
+}
+
 }  // namespace
 }  // namespace discreet
