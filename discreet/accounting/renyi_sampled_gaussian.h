@@ -3,8 +3,9 @@
 //
 // The pair of output densities that is worst, noise standard deviation s in units of the clip, rate q:
 //   add-or-remove-one, zero-out: P = (1-q) N(0) + q N(1), Q = N(0)   (Mironov, Talwar, Zhang 2019, Theorem 4;
-//     its Theorem 5: this direction is the larger one)
-//   replace-one: P = (1-q) N(0) + q N(1), Q = (1-q) N(0) + q N(-1)   (the pair of Lebeda et al. 2024)
+//     they also show that this direction is the larger one)
+//   replace-one: P = (1-q) N(0) + q N(1), Q = (1-q) N(0) + q N(-1)   (the pair of Lebeda, Regehr,
+//     Kamath, Steinke 2024, arXiv:2405.20769)
 //
 // Why the last is the worst among all contributions u, v of norm at most 1: with N(0) factored out, the
 // integral of P^a Q^(1-a) is the mean of F(X, Y) = phi(e^(X - |u|^2/2), e^(Y - |v|^2/2)) for Gaussian X =

@@ -84,7 +84,7 @@ TEST(RenyiSampledGaussian, EqualsTheDefinitionAtFractionalOrdersAndForReplaceOne
   }
 }
 
-// The other direction of add-or-remove-one is smaller (Mironov et al., Theorem 5), so it need not be
+// The other direction of add-or-remove-one is smaller (Mironov et al. 2019), so it need not be
 // computed.
 TEST(RenyiSampledGaussian, TheOtherDirectionIsSmaller) {
   for (const double q : {0.001, 0.1, 0.7}) {

@@ -191,7 +191,7 @@ TEST(Scattering, AFlatImageHasNoWaves) {
   EXPECT_LT(maps.slice(1, 1).abs().max().item<double>(), 1e-5);
 }
 
-// sigma 0.8, xi 3 pi / 4, slant 4 / angles (Bruna and Mallat 2013), an octave wider and lower at each scale.
+// sigma 0.8, xi 3 pi / 4, slant 4 / angles (as in Kymatio), an octave wider and lower at each scale.
 TEST(Scattering, ParametersAreThoseOfTheLiterature) {
   const Morlet fine = scattering_wavelet(0, 0, 8), coarse = scattering_wavelet(1, 3, 8);
   EXPECT_DOUBLE_EQ(fine.sigma, 0.8);

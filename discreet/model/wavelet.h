@@ -1,8 +1,8 @@
 // Morlet wavelets and the Gaussian low pass of the scattering transform.
 //
 // Mallat, "Group invariant scattering", 2012; Bruna and Mallat, "Invariant scattering convolution networks",
-// 2013, section 2.1 and its parameters (sigma 0.8, xi 3 pi / 4, as every implementation since has them). In
-// the frame of the angle theta, u along the oscillation and v across it,
+// 2013, section 2.1; sigma 0.8, xi 3 pi / 4 and the slant as in the implementation Kymatio. In the frame of
+// the angle theta, u along the oscillation and v across it,
 //   psi_j(u, v) = slant / (2 pi s^2) * exp(-(u^2 + slant^2 v^2) / (2 s^2)) * (exp(i w u) - beta),
 //   s = 0.8 * 2^j,  w = 3 pi / 4 / 2^j,  slant = 4 / angles,  beta such that the wavelet sums to zero.
 #pragma once

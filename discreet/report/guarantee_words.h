@@ -14,7 +14,7 @@ std::string relation_words(const Guarantee& guarantee);     // "add or remove", 
 std::string relation_sentence(const Guarantee& guarantee);  // which two worlds are compared
 
 // "strong" up to epsilon 1, "reasonable" up to 10, "weak" above: Ponomareva and others, "How to DP-fy ML",
-// Journal of Artificial Intelligence Research 77 (2023), for training with one record as the unit.
+// Journal of Artificial Intelligence Research 77 (2023).
 std::string strength(const Guarantee& guarantee);
 
 Html meaning_for_one(const Guarantee& guarantee);  // what an observer can at most learn

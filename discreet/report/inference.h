@@ -3,8 +3,8 @@
 // Two worlds that differ in one unit (present or absent, or one value or another) are compared. The bounds
 // hold for every attacker, whatever else they know, and say nothing about how well known attacks do. All are
 // consequences of P(S) <= e^epsilon Q(S) + delta in both directions, for every set of outcomes S
-// (hypothesis-testing form: Wasserman and Zhou 2010, Theorem 2.4; Kairouz, Oh and Viswanath 2015,
-// Theorem 2.1).
+// (hypothesis-testing form: Wasserman and Zhou 2010, "A statistical framework for differential privacy", for
+// delta = 0; Kairouz, Oh and Viswanath 2015, "The composition theorem for differential privacy").
 #pragma once
 
 namespace discreet {
@@ -13,7 +13,8 @@ namespace discreet {
 
 // Belief in "present" after seeing the model, at most, from a belief `prior` before it: the odds grow by at
 // most e^epsilon. With delta > 0 this holds for a process that can be told from the real one with an
-// advantage of at most delta (Murtagh and Vadhan 2016, Lemma 1.5). prior in [0, 1].
+// advantage of at most delta (Dwork and Roth 2014, "The algorithmic foundations of differential privacy",
+// Lemma 3.17). prior in [0, 1].
 double highest_belief(double epsilon, double prior);
 // The same downwards: the odds shrink by at most e^epsilon.
 double lowest_belief(double epsilon, double prior);

@@ -1,7 +1,7 @@
 // PrivateData: the data of one run, before and after its facts are known.
 //
 //   auto data = open_private_data(job, split_key);      // structure checked, hold-out split; nothing charged
-//   data->set_budget(...); ledger.charge(*data->statistics_event());
+//   auto event = data->set_budget(...);                 // what the statistics will release: charged first
 //   Json facts = data->estimate(random);                // stored before it is used
 //   PreparedData prepared = data->prepare(facts);       // what training, package and certificate need
 //
@@ -49,7 +49,7 @@ class PrivateData {
 
   virtual DataKind kind() const = 0;
 
-  // What the owner should know before training (an identifier that repeats, odd cells). Never published.
+  // What the owner should know before training (an identifier that repeats). Never published.
   virtual std::vector<std::string> warnings() const = 0;
 
   // Canonical bytes of every record, held-out ones too, for the ledger's sketch.
@@ -81,7 +81,7 @@ std::unique_ptr<PrivateData> make_image_data(const TrainJob& job, OpenedData ope
 // a test part of its own.
 double holdout_share(const TrainJob& job, bool has_test_part);
 
-// "estimated privately", ... for the certificate.
+// `source` in the certificate's words: "declared", "independent", "private".
 Fact fact_of(std::string fact, Source source, std::string detail);
 
 }  // namespace discreet

@@ -31,8 +31,8 @@ struct TrainingPlan {
 // Shares of the job's budget; share 0: every fact is declared and training has it all.
 double statistics_share(const TrainJob& job, DataKind kind);
 
-// `attempts`: how often the statistics were paid for; what attempts beyond the first cost is taken from the
-// training share. Throws kBudgetExhausted where less than half of the budget would be left for training.
+// `attempts`: how often the statistics were paid for (train.cc refuses an attempt that would leave less than
+// half of the budget for training); what attempts beyond the first cost is taken from the training share.
 TrainingPlan make_training_plan(const TrainJob& job, const PreparedData& data, double share,
                                 int64_t attempts);
 
