@@ -53,6 +53,12 @@ TEST(RandomStream, StreamsOfTheKernelAndChildrenDiffer) {
   EXPECT_EQ(first.size(), 4u);
 }
 
+// By chance once in 2^64. Nothing else is drawn from either, so a key that both have would show.
+TEST(RandomStream, EachStreamOfTheKernelHasAKeyOfItsOwn) {
+  RandomStream a = RandomStream::from_kernel(), b = RandomStream::from_kernel();
+  EXPECT_NE(a.next(), b.next());
+}
+
 TEST(RandomStream, OnlyTheKernelsStreamsArePrivate) {
   EXPECT_TRUE(RandomStream::from_kernel().is_private());
   EXPECT_TRUE(RandomStream::from_kernel().split().is_private());

@@ -227,6 +227,15 @@ TEST_F(Engine, ChargesEachReleaseBeforeItIsMade) {
                                Relation::kAddOrRemoveOne, 1e-5));
 }
 
+TEST_F(Engine, EpsilonIsThatOfItsRelation) {
+  PrivacyOptions options = usual();
+  options.relation = Relation::kReplaceOne;
+  const auto made = engine(options);
+  for (const auto& batch : made->loader(data, 3)) step(*made, batch);
+  EXPECT_EQ(made->epsilon(1e-5), rdp_epsilon(made->event(), Relation::kReplaceOne, 1e-5));
+  EXPECT_GT(made->epsilon(1e-5), rdp_epsilon(made->event(), Relation::kAddOrRemoveOne, 1e-5));
+}
+
 TEST_F(Engine, ChargesTheLedger) {
   const auto folder = std::filesystem::temp_directory_path() / "discreet_engine_test";
   std::filesystem::remove_all(folder);

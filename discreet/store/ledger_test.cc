@@ -77,6 +77,31 @@ TEST_F(LedgerTest, DataOfTwoDataSetsAddsTheirCosts) {
   EXPECT_EQ(ledger.run(second).dataset, others);
 }
 
+// Of two data sets that turn out to be one, whichever has it.
+TEST_F(LedgerTest, TheSmallerOfTwoCapsHoldsAfterAMerge) {
+  int first_record = 100000;
+  for (const bool older_has_less_epsilon : {true, false}) {
+    const int end = first_record + 4000, middle = first_record + 2000;
+    const std::string older = ledger.identify(sketch(first_record, middle), "older");
+    const std::string newer = ledger.identify(sketch(middle, end), "newer");
+    ASSERT_NE(older, newer);
+    const std::string &less_epsilon = older_has_less_epsilon ? older : newer,
+                      &less_delta = older_has_less_epsilon ? newer : older;
+    ledger.set_cap(less_epsilon, 3, 2e-5, Relation::kAddOrRemoveOne, "row");
+    ledger.set_cap(less_delta, 8, 1e-5, Relation::kAddOrRemoveOne, "row");
+    ASSERT_EQ(ledger.identify(sketch(first_record, end), "both"), older);
+    EXPECT_EQ(ledger.dataset(older).cap->epsilon, 3);
+    EXPECT_EQ(ledger.dataset(older).cap->delta, 1e-5);
+    const auto request = [&](double epsilon, double delta) {
+      return kind_of([&] { ledger.reserve({newer, epsilon, delta, Relation::kAddOrRemoveOne, "row", ""}); });
+    };
+    EXPECT_EQ(request(3.1, 1e-6), ErrorKind::kBudgetExhausted);
+    EXPECT_EQ(request(1, 1.1e-5), ErrorKind::kBudgetExhausted);
+    EXPECT_EQ(request(3, 1e-5), std::nullopt);
+    first_record = end;
+  }
+}
+
 TEST_F(LedgerTest, ACapSetBeforehandIsTakenOver) {
   ledger.set_cap("later", 1, 1e-5, Relation::kAddOrRemoveOne, "row");
   const std::string id = ledger.identify(sketch(50000, 50100), "later");
