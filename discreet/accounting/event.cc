@@ -18,6 +18,7 @@ struct Event::Node {
   int64_t count = 0;
   std::vector<Event> events;
   int depth = 1;
+  int64_t size = 1;  // events in the tree
 };
 
 namespace {
@@ -82,8 +83,12 @@ std::string_view to_string(Event::Kind kind) {
 }
 
 Event Event::make(Node node) {
-  for (const Event& event : node.events) node.depth = std::max(node.depth, event.node_->depth + 1);
+  for (const Event& event : node.events) {
+    node.depth = std::max(node.depth, event.node_->depth + 1);
+    node.size += event.node_->size;
+  }
   if (node.depth > kMaxDepth) refuse("event: nested deeper than " + std::to_string(kMaxDepth) + " levels");
+  if (node.size > kMaxEvents) refuse("event: more than " + std::to_string(kMaxEvents) + " events in one");
   return Event(std::make_shared<const Node>(std::move(node)));
 }
 

@@ -25,7 +25,8 @@ class Event {
  public:
   enum class Kind { kGaussian, kDiscreteGaussian, kPoissonSampled, kRepeated, kComposed, kEpsilonDelta };
 
-  // Every factory throws kInvalidArgument with the field and its range, or for a tree deeper than kMaxDepth.
+  // Every factory throws kInvalidArgument with the field and its range, or for a tree deeper than kMaxDepth
+  // or with more than kMaxEvents events (a certificate comes from anybody, and each costs its verifier time).
   static Event gaussian(double noise_multiplier);                 // [1e-6, 1e9]
   static Event discrete_gaussian(double noise_multiplier);        // [1e-6, 1e9]
   static Event poisson_sampled(double sample_rate, Event event);  // [0, 1]
@@ -45,9 +46,10 @@ class Event {
 
   Json to_json() const;
   // kInvalidArgument for anything that to_json cannot have written: an unknown kind or key, a missing key, a
-  // wrong type, a number out of range, a tree deeper than kMaxDepth.
+  // wrong type, a number out of range, a tree too deep or too large.
   static Event from_json(const Json& json);
   static constexpr int kMaxDepth = 32;
+  static constexpr int64_t kMaxEvents = 10000;
 
  private:
   struct Node;

@@ -138,6 +138,18 @@ TEST(Event, RefusesDeepTrees) {
   EXPECT_THROW(Event::repeated(event, 1), Error);
 }
 
+TEST(Event, RefusesTooManyEvents) {
+  const auto list = [](int64_t size) {
+    std::string text = R"({"kind":"composed","events":[)";
+    for (int64_t i = 1; i < size; ++i)
+      text += std::string(i > 1 ? "," : "") + R"({"kind":"gaussian","noise_multiplier":1.0})";
+    return text + "]}";
+  };
+  EXPECT_NO_THROW(Event::from_json(Json::parse(list(Event::kMaxEvents))));
+  EXPECT_NE(refusal(list(Event::kMaxEvents + 1)).find("more than 10000 events"), std::string::npos);
+  refusal(list(200000));
+}
+
 // Random damage to a good certificate's event: either an Error, or an event that says the same when written.
 TEST(Event, DamagedJsonIsRefusedOrMeansWhatItSays) {
   RandomStream random = RandomStream::for_tests(2);

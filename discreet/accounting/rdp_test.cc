@@ -196,13 +196,13 @@ TEST(RdpEpsilon, SupportsWhatItsTableSays) {
   }
 }
 
-// Roundings of a hundred thousand sums must not make the total too small.
+// Roundings of thousands of sums must not make the total too small.
 TEST(RdpEpsilon, ManyEventsAddUpUpwards) {
-  const std::vector<Event> many(100000, Event::gaussian(1000));
+  const std::vector<Event> many(9000, Event::gaussian(1000));
   EXPECT_GE(rdp_epsilon(Event::composed(many), kAdd, 1e-6),
-            rdp_epsilon(Event::repeated(many[0], 100000), kAdd, 1e-6));
-  const std::vector<Event> plain(100000, Event::epsilon_delta(1e-5, 1e-12));
-  EXPECT_GE(rdp_epsilon(Event::composed(plain), kAdd, 1e-6), 1);
+            rdp_epsilon(Event::repeated(many[0], 9000), kAdd, 1e-6));
+  const std::vector<Event> plain(9000, Event::epsilon_delta(1e-4, 1e-12));
+  EXPECT_GE(rdp_epsilon(Event::composed(plain), kAdd, 1e-6), 0.9);
 }
 
 TEST(RdpEpsilon, RefusesBadDelta) {

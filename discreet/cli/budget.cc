@@ -145,6 +145,33 @@ int set(const std::vector<std::string>& arguments) {
   return 0;
 }
 
+int give_up(const std::vector<std::string>& arguments) {
+  CLI::App app(
+      "Ends a run that will not go on. What it released stays released: a run that charged anything keeps "
+      "counting as it was reserved, one that charged nothing counts nothing.",
+      "discreet budget give-up");
+  Flags flags;
+  std::string id;
+  app.add_option("RUN", id, "its id, as `discreet budget` prints it")->required();
+  flags.add_to(app);
+  if (!parse_arguments(app, arguments)) return 0;
+  if (!std::filesystem::exists(flags.path()))
+    throw Error(ErrorKind::kNotFound, "there is no ledger " + flags.path().string());
+  Ledger ledger = Ledger::open(flags.path());
+  ledger.give_up(id);
+  const RunRecord run = ledger.run(id);
+  if (flags.json) {
+    std::cout << run.to_json().dump(-1, ' ', false, Json::error_handler_t::replace) << "\n";
+    return 0;
+  }
+  std::cout << "run " << run.id << " is given up; "
+            << (run.anything_charged()
+                    ? "what it reserved still counts: " + amount(run.counted_epsilon(), run.counted_delta())
+                    : "it had charged nothing and counts nothing")
+            << "\n";
+  return 0;
+}
+
 int history(const std::vector<std::string>& arguments) {
   CLI::App app("Every record of the ledger, oldest first.", "discreet budget history");
   Flags flags;
@@ -205,19 +232,21 @@ int budget_command(const std::vector<std::string>& arguments) {
   const std::vector<std::string> rest(arguments.begin() + (arguments.empty() ? 0 : 1), arguments.end());
   if (word == "set") return set(rest);
   if (word == "history") return history(rest);
+  if (word == "give-up") return give_up(rest);
   if (word == "show") return show(rest);
   if (word == "--help" || word == "-h") {
     std::cout << "What was spent on each data set. Every run reserves its whole cost before it starts.\n\n"
                  "usage: discreet budget [show] [DATASET]\n"
                  "       discreet budget set DATASET --epsilon E --delta D [--relation R] [--unit COLUMN]\n"
-                 "       discreet budget history [DATASET]\n\n"
+                 "       discreet budget history [DATASET]\n"
+                 "       discreet budget give-up RUN\n\n"
                  "Each takes --ledger PATH and --json; --help behind each tells more.\n";
     return 0;
   }
   if (!word.starts_with("-")) {
-    const std::string close = nearest(word, {"show", "set", "history"});
+    const std::string close = nearest(word, {"show", "set", "history", "give-up"});
     throw Error(ErrorKind::kInvalidArgument, "discreet budget: \"" + word +
-                                                 "\" is not one of show, set, history" +
+                                                 "\" is not one of show, set, history, give-up" +
                                                  (close.empty() ? "" : "; did you mean " + close + "?"));
   }
   return show(arguments);

@@ -30,7 +30,7 @@ struct PrivacyEngine::State {
   void backward(const at::Tensor& output, const at::Tensor& gradient, int64_t used_ticket);
   void check_frozen() const;  // no parameter is trained that the engine does not know
   void release();
-  void open_ledger(const Loader::Fetch& fetch, int64_t rows, bool units);
+  void enter_in_ledger(const Loader::Fetch& fetch, int64_t rows, bool units);
   Event step_event() const;
 
   std::shared_ptr<torch::nn::Module> model;
@@ -52,6 +52,7 @@ struct PrivacyEngine::State {
   int64_t steps;
 
   std::optional<Ledger> ledger;
+  std::optional<DatasetSketch> ledger_sketch;  // of the data set that the run is charged to
   std::string ledger_run;
 };
 

@@ -104,7 +104,7 @@ Loader PrivacyEngine::make_loader(Loader::Fetch fetch, int64_t rows, const std::
   const int64_t count = draws.value_or(std::llround(sample_size / static_cast<double>(batch_size)));
   if (count < 0) refuse("the number of draws must not be negative");
   auto poisson = std::make_shared<const PoissonDraws>(rows, units);
-  if (!state.options.ledger.empty() && !state.ledger) state.open_ledger(fetch, rows, !units.empty());
+  if (!state.options.ledger.empty()) state.enter_in_ledger(fetch, rows, !units.empty());
   return Loader(std::move(fetch), std::move(poisson), count * state.pieces_per_draw,
                 [state_kept = state_](const std::shared_ptr<const PoissonDraws>& source, bool last) {
                   return state_kept->next_piece(source, last);
@@ -215,11 +215,18 @@ void PrivacyEngine::State::release() {
   for (size_t i = 0; i < released.size(); ++i)
     released[i] = released[i].div_(normaliser).to(clipper.parameters()[i].tensor.scalar_type());
   gradients.set(released);
+  if (ledger && step == options.ledger_steps) {
+    const RunRecord run = ledger->run(ledger_run);
+    ledger->settle(ledger_run, run.epsilon, run.delta, "");  // no certificate: the engine makes no package
+  }
 }
 
-void PrivacyEngine::State::open_ledger(const Loader::Fetch& fetch, int64_t rows, bool units) {
-  Ledger opened = Ledger::open(options.ledger);
-  DatasetSketch sketch = opened.new_sketch();
+// The first data set is the one that the run is reserved for; every other one has to be recognised as it.
+void PrivacyEngine::State::enter_in_ledger(const Loader::Fetch& fetch, int64_t rows, bool units) {
+  if (units && options.ledger_unit_column.empty())
+    refuse("ledger_unit_column must name the column of the units: a ledger adds up runs of one unit only");
+  if (!ledger) ledger.emplace(Ledger::open(options.ledger));
+  DatasetSketch sketch = ledger->new_sketch();
   constexpr int64_t kRowsAtOnce = 256;
   const auto bytes = [](const at::Tensor& row) {
     return std::string(static_cast<const char*>(row.data_ptr()), row.nbytes());
@@ -231,13 +238,22 @@ void PrivacyEngine::State::open_ledger(const Loader::Fetch& fetch, int64_t rows,
     const at::Tensor data = batch.data.cpu().contiguous(), target = batch.target.cpu().contiguous();
     for (int64_t i = 0; i < data.size(0); ++i) sketch.add(bytes(data[i]) + bytes(target[i]));
   }
+  if (ledger_sketch) {
+    if (ledger_sketch->similarity(sketch) < Ledger::kSameSimilarity)
+      refuse("loader(): this run is charged to '" + options.ledger_dataset +
+             "', and this is another data set: make another engine for it");
+    return;
+  }
   const Event plan = Event::repeated(step_event(), options.ledger_steps);
   const double epsilon = rdp_epsilon(plan, options.relation, options.ledger_delta);
-  const std::string dataset = opened.identify(sketch, options.ledger_dataset);
-  ledger_run = opened.reserve({dataset, epsilon, options.ledger_delta, options.relation,
-                               units ? "unit" : "row", options.ledger_dataset});
-  opened.set_training(ledger_run, plan, options.ledger_steps);
-  ledger.emplace(std::move(opened));
+  ledger_run = ledger->reserve({.dataset = ledger->identify(sketch, options.ledger_dataset),
+                                .epsilon = epsilon,
+                                .delta = options.ledger_delta,
+                                .relation = options.relation,
+                                .unit = units ? "column " + options.ledger_unit_column : "row",
+                                .name = options.ledger_dataset});
+  ledger->set_training(ledger_run, plan, options.ledger_steps);
+  ledger_sketch.emplace(std::move(sketch));
 }
 
 Event PrivacyEngine::State::step_event() const {

@@ -64,10 +64,12 @@ struct PrivacyOptions {
   std::function<void(int64_t step)> charge = {};
 
   // A ledger (its file): the whole training of `ledger_steps` steps is reserved at `ledger_delta` for the
-  // data set of the first loader(), and each step is charged there before its release. Without it, epsilon()
-  // is the cost of this run alone.
+  // data set of the first loader(), each step is charged there before its release, and the last one settles
+  // the run; one that stops earlier keeps what it reserved. A loader() of another data set is refused.
+  // Without a ledger, epsilon() is the cost of this run alone.
   std::string ledger = {};
-  std::string ledger_dataset = {};  // the data set's label in the ledger
+  std::string ledger_dataset = {};      // the data set's label in the ledger
+  std::string ledger_unit_column = {};  // what the units are called there, where loader() is given units
   int64_t ledger_steps = 0;
   double ledger_delta = 1e-5;
 

@@ -251,7 +251,31 @@ TEST_F(Engine, ChargesTheLedger) {
   EXPECT_EQ(made->steps(), 3) << stopped;
   const RunRecord run = Ledger::open(options.ledger).run(made->ledger_run());
   EXPECT_EQ(run.charged_steps, 3);
+  EXPECT_EQ(run.status, "settled");
+  EXPECT_EQ(run.unit, "row");
   EXPECT_NEAR(run.epsilon, made->epsilon(1e-5), 1e-12);
+  EXPECT_EQ(run.counted_epsilon(), run.epsilon);
+  std::filesystem::remove_all(folder);
+}
+
+TEST_F(Engine, ARunIsChargedToOneDataSet) {
+  const auto folder = std::filesystem::temp_directory_path() / "discreet_engine_one_data_set_test";
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  PrivacyOptions options = usual();
+  options.ledger = (folder / "ledger.db").string();
+  options.ledger_dataset = "points";
+  options.ledger_steps = 30;
+  const auto made = engine(options);
+  for (const auto& batch : made->loader(data, 1)) step(*made, batch);
+  for (const auto& batch : made->loader(data, 1)) step(*made, batch);  // the next epoch
+  auto other = data;
+  other.x_ = data.x_ + 1;
+  EXPECT_NE(message_of([&] { made->loader(other, 1); }).find("another data set"), std::string::npos);
+  const std::vector<int64_t> units(200, 42);
+  EXPECT_NE(message_of([&] { made->loader(data, 1, units); }).find("ledger_unit_column"), std::string::npos);
+  EXPECT_EQ(Ledger::open(options.ledger).datasets().size(), 1);
+  EXPECT_EQ(Ledger::open(options.ledger).run(made->ledger_run()).status, "reserved");
   std::filesystem::remove_all(folder);
 }
 

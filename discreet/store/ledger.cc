@@ -333,7 +333,9 @@ std::string Ledger::reserve(const RunRequest& request) {
                         format_number(request.epsilon, 6) + ", delta " + format_number(request.delta, 6));
       }
     }
-    const std::string run = fresh_id('r');
+    const std::string run = request.id.empty() ? new_run_id() : request.id;
+    if (impl_->state.runs().contains(run))
+      throw Error(ErrorKind::kAlreadyExists, "run " + run + " is reserved already");
     impl_->append("reserve", run,
                   Json{{"dataset", dataset.id},
                        {"name", request.name},
@@ -344,6 +346,10 @@ std::string Ledger::reserve(const RunRequest& request) {
                       .dump());
     return run;
   });
+}
+
+std::string Ledger::new_run_id() {
+  return fresh_id('r');
 }
 
 void Ledger::charge_statistics(const std::string& id, const Event& event) {
@@ -454,6 +460,10 @@ void Ledger::set_cap(const std::string& dataset, double epsilon, double delta, R
 
 RunRecord Ledger::run(const std::string& id) const {
   return impl_->read([&] { return impl_->find_run(id); });
+}
+
+bool Ledger::has_run(const std::string& id) const {
+  return impl_->read([&] { return impl_->state.runs().contains(id); });
 }
 
 std::vector<DatasetRecord> Ledger::datasets() const {

@@ -43,6 +43,9 @@ struct RunRequest {
   Relation relation = Relation::kAddOrRemoveOne;
   std::string unit;  // "row", or "column NAME"
   std::string name;  // what the owner calls the run
+  // The run's id, where it has to be written down before the ledger is asked (new_run_id()); "": the ledger
+  // makes one.
+  std::string id = {};
 };
 
 // What the owner says about a data set, where the sketch alone would decide.
@@ -78,8 +81,11 @@ class Ledger {
   std::string identify(const DatasetSketch& sketch, const std::string& name, const Identity& identity = {});
 
   // Reserves a run's whole budget and returns the run's id. kBudgetExhausted if the cap would be passed;
-  // kUnsupported if the cap is for another relation or unit. Sums are compared to one part in 10^12.
+  // kUnsupported if the cap is for another relation or unit; kAlreadyExists if the id is taken. Sums are
+  // compared to one part in 10^12.
   std::string reserve(const RunRequest& request);
+  static std::string new_run_id();
+  bool has_run(const std::string& id) const;
 
   // One attempt at the private statistics; a lost result is charged again. kInvalidArgument after
   // set_training, or if the event differs from the first attempt's; kBudgetExhausted if the attempts pass

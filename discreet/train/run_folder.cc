@@ -11,6 +11,7 @@
 #include "discreet/base/error.h"
 #include "discreet/base/file.h"
 #include "discreet/base/random.h"
+#include "discreet/store/ledger.h"
 
 namespace discreet {
 namespace {
@@ -51,22 +52,29 @@ RunFolder RunFolder::create(const TrainJob& job) {
     throw Error(ErrorKind::kAlreadyExists,
                 job.out.string() + ": exists already; --out names another package, or move this one away");
   }
-  if (fs::exists(path)) {
+  const auto refuse_existing = [&] {
+    if (!fs::exists(path / "run.json")) {
+      throw Error(ErrorKind::kAlreadyExists, path.string() + ": is there, but holds no run; move it away");
+    }
     throw Error(ErrorKind::kAlreadyExists,
                 path.string() + ": an unfinished run is there; go on with `discreet train --resume " +
                     job.out.string() + "`, or move it away (what it was charged stays charged)");
-  }
-  if (mkdir(path.c_str(), 0700) != 0) throw file_error(errno, "create", path);
+  };
+  // An empty folder is what a process leaves that died before it wrote anything.
+  if (fs::exists(path) && !(fs::is_directory(path) && fs::is_empty(path))) refuse_existing();
+  if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) throw file_error(errno, "create", path);
   TrainJob absolute = job;  // a run may be resumed from another folder
   absolute.out = fs::absolute(job.out);
   if (fs::exists(job.data)) absolute.data = fs::absolute(job.data).string();
   if (job.ledger) absolute.ledger = fs::absolute(*job.ledger).string();
-  if (fs::exists(job.model)) absolute.model = fs::absolute(job.model).string();
   RunFolder folder(fs::absolute(path), absolute);
   folder.lock();
+  if (!fs::is_empty(path)) refuse_existing();  // another process was first
+  folder.run_id_ = Ledger::new_run_id();
   folder.split_key_ = random_key(job.seed_for_tests ? RandomStream::for_tests(*job.seed_for_tests)
                                                     : RandomStream::from_kernel());
   try {
+    folder.keep_model();
     folder.store_run();
   } catch (const Error&) {
     std::error_code ignored;
@@ -92,11 +100,25 @@ RunFolder RunFolder::open(const fs::path& package) {
     folder.run_id_ = run.at("run_id").get<std::string>();
     folder.digest_ = run.at("digest").get<std::string>();
     folder.job_.out = fs::absolute(package);
+    folder.keep_model();
     return folder;
   } catch (const nlohmann::json::exception&) {
     throw Error(ErrorKind::kDataLoss,
                 (path / "run.json").string() + ": is damaged; the run cannot be resumed");
   }
+}
+
+// The job's architecture file becomes this folder's copy of it, which is made if it is not there yet.
+void RunFolder::keep_model() {
+  if (!job_.model.ends_with(".json")) return;
+  const fs::path copy = path_ / "model" / fs::path(job_.model).filename();
+  if (!fs::exists(copy)) {
+    if (!fs::exists(job_.model)) return;  // said later, with what is allowed
+    const std::string text = read_file(job_.model);
+    if (mkdir(copy.parent_path().c_str(), 0700) != 0) throw file_error(errno, "create", copy.parent_path());
+    write_file(copy, text, 0600);
+  }
+  job_.model = copy.string();
 }
 
 void RunFolder::lock() {
@@ -115,8 +137,7 @@ void RunFolder::store_run() const {
   write_file(path_ / "run.json", run.dump(2) + "\n", 0600);
 }
 
-void RunFolder::set_run(const std::string& run_id, const std::string& digest) {
-  run_id_ = run_id;
+void RunFolder::store_digest(const std::string& digest) {
   digest_ = digest;
   store_run();
 }

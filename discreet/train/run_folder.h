@@ -2,6 +2,7 @@
 // else.
 //
 //   run.json        the job, the ledger's run id, the secret key of the hold-out split
+//   model/NAME      the architecture file, where the job names one: as it was when the run began
 //   facts.json      the private statistics, stored before they are used
 //   checkpoint.pt   weights, optimizer, averages and counters after some step
 //
@@ -33,12 +34,14 @@ class RunFolder {
   // 32 secret bytes, as hex, that decide who is held out: the same on every resume.
   const std::string& split_key() const { return split_key_; }
 
-  // The ledger's name for this run; empty until the budget is reserved.
+  // The ledger's name for this run: chosen here, so that a crash while the budget is being reserved leaves no
+  // reservation that nobody knows of.
   const std::string& run_id() const { return run_id_; }
 
-  // A keyed digest of the records, by which a resumed run notices that they changed.
+  // A keyed digest of the records, by which a resumed run notices that they changed; empty until it is taken,
+  // before the budget is reserved.
   const std::string& digest() const { return digest_; }
-  void set_run(const std::string& run_id, const std::string& digest);
+  void store_digest(const std::string& digest);
 
   std::optional<Json> facts() const;
   void store_facts(const Json& facts);
@@ -51,6 +54,7 @@ class RunFolder {
  private:
   RunFolder(std::filesystem::path path, TrainJob job) : path_(std::move(path)), job_(std::move(job)) {}
   void store_run() const;
+  void keep_model();
   void lock();  // held until this object ends: one process a run
 
   std::filesystem::path path_;

@@ -34,8 +34,9 @@ class RemoveUnlessReserved {
  public:
   explicit RemoveUnlessReserved(RunFolder& folder) : folder_(folder) {}
   ~RemoveUnlessReserved() {
-    if (folder_.run_id().empty()) folder_.remove();
+    if (!reserved) folder_.remove();
   }
+  bool reserved = false;
 
  private:
   RunFolder& folder_;
@@ -69,13 +70,14 @@ void reserve(RunFolder& folder, Ledger& ledger, const PrivateData& data) {
   DatasetSketch sketch = ledger.new_sketch();
   data.for_each_record([&](std::string_view record) { sketch.add(record); });
   const std::string dataset = ledger.identify(sketch, job.name, {job.same_as.value_or(""), job.new_dataset});
-  const std::string run = ledger.reserve({.dataset = dataset,
-                                          .epsilon = job.epsilon,
-                                          .delta = job.delta,
-                                          .relation = job.relation,
-                                          .unit = job.unit ? "column " + *job.unit : "row",
-                                          .name = job.out.stem().string()});
-  folder.set_run(run, digest_of(data, folder.split_key()));
+  folder.store_digest(digest_of(data, folder.split_key()));
+  ledger.reserve({.dataset = dataset,
+                  .epsilon = job.epsilon,
+                  .delta = job.delta,
+                  .relation = job.relation,
+                  .unit = job.unit ? "column " + *job.unit : "row",
+                  .name = job.out.stem().string(),
+                  .id = folder.run_id()});
 }
 
 // The statistics of a run: declared away, found stored, or charged and drawn. `attempts` counts what was
@@ -235,7 +237,11 @@ TrainResult train(const TrainJob& job) {
     if (fs::exists(folder.job().out)) return settle(folder, ledger);
     const std::unique_ptr<PrivateData> data = open_private_data(folder.job(), folder.split_key());
     const auto statistics = fix_statistics(folder.job(), *data, statistics_share(folder.job(), data->kind()));
-    if (folder.run_id().empty()) {
+    if (!ledger.has_run(folder.run_id())) {  // it ended before its budget was reserved
+      if (folder.facts() || folder.checkpoint()) {
+        throw Error(ErrorKind::kDataLoss,
+                    folder.path().string() + ": the ledger does not know this run; it was set back");
+      }
       reserve(folder, ledger, *data);
     } else if (folder.digest() != digest_of(*data, folder.split_key())) {
       throw Error(ErrorKind::kInvalidArgument,
@@ -245,7 +251,7 @@ TrainResult train(const TrainJob& job) {
     return go_on(folder, ledger, *data, statistics);
   }
   RunFolder folder = RunFolder::create(job);
-  const RemoveUnlessReserved cleanup(folder);
+  RemoveUnlessReserved cleanup(folder);
   const std::unique_ptr<PrivateData> data = open_private_data(folder.job(), folder.split_key());
   check_model(folder.job(), data->kind());
   check_card_answers(folder.job().card);
@@ -255,6 +261,7 @@ TrainResult train(const TrainJob& job) {
   for (const std::string& warning : data->warnings()) std::cerr << "warning: " << warning << "\n";
   Ledger ledger = open_ledger(folder.job());
   reserve(folder, ledger, *data);
+  cleanup.reserved = true;
   try {
     return go_on(folder, ledger, *data, statistics);
   } catch (const Error&) {

@@ -96,3 +96,11 @@ def test_edited_and_foreign_ledgers(place):
     with sqlite3.connect(place.path / "d.db") as ledger:
         ledger.execute("PRAGMA user_version=99")
     place.refused("budget", "--ledger", "d.db", code=9, kind="unsupported", says="99")
+
+
+def test_giving_up_a_run(place):
+    """What it does to a run is tested where there are runs: tests/whole/test_run_and_ledger.py."""
+    place.run("budget", "set", "people", "--epsilon", 8, "--delta", 1e-5)
+    place.refused("budget", "give-up", "r0123456789abcdef", code=3, kind="not-found", says="r0123456789abcdef")
+    place.refused("budget", "give-up", code=2, says="RUN")
+    place.refused("budget", "forget", code=2, says="give-up")
