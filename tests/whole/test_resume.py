@@ -8,6 +8,10 @@ import sqlite3
 import subprocess
 import time
 
+import pytest
+
+from conftest import QUICK
+
 # Many small steps: some seconds of them.
 SLOW = ["--target", "happy", "--batch-size", "60", "--epochs", "1500"]
 KILLS = 1000 if os.environ.get("DISCREET_SOAK") else 50
@@ -18,6 +22,10 @@ def released_and_charged(place, package):
     training = certificate["phases"][-1]
     runs = place.run("budget", "--json").json["datasets"][0]["runs"]
     return certificate, training, runs
+
+
+def the_run(place):
+    return place.run("budget", "--json").json["datasets"][0]["runs"][0]
 
 
 def test_a_run_killed_at_random_moments_always_resumes(table):
@@ -92,6 +100,50 @@ def test_a_ledger_that_was_set_back_stops_the_resume(table):
     refused = table.run("train", "--resume", "p.discreet", code=7)
     assert "set back" in refused.err
     assert not (table.path / "p.discreet").exists()
+
+
+def test_steps_behind_an_older_checkpoint_are_lost_and_not_run_again(table):
+    """They were charged and may have been released: running them again would release them twice."""
+    process = table.start("train", "people.csv", *SLOW[:-1], "500", "--out", "p.discreet")
+    wait_for_steps(table, "p.discreet")
+    kept = table.path / "p.discreet.run" / "checkpoint.pt"
+    shutil.copyfile(kept, table.path / "older.pt")
+    charged_by_then = the_run(table)["charged_steps"]  # at least what the older checkpoint holds
+    deadline = time.monotonic() + 60
+    while the_run(table)["charged_steps"] < charged_by_then + 20:
+        assert process.poll() is None and time.monotonic() < deadline, "the steps are too quick or too slow for this test"
+        time.sleep(0.02)
+    process.kill()
+    process.communicate()
+    charged = the_run(table)["charged_steps"]
+    shutil.copyfile(table.path / "older.pt", kept)
+    table.run("train", "--resume", "p.discreet")
+    _, training, runs = released_and_charged(table, "p.discreet")
+    assert charged - charged_by_then <= training["steps_lost"] <= charged
+    assert runs[0]["charged_steps"] == runs[0]["planned_steps"] == training["steps"]
+    assert table.run("verify", "p.discreet", "--json").json["valid"] is True
+
+
+def test_statistics_are_paid_for_once_unless_they_are_lost(table):
+    unfit = {"input": [999999], "layers": [{"type": "linear", "outputs": 2}], "outputs": 2}
+    table.write("unfit.json", json.dumps(unfit))  # noticed only when the statistics are there
+    refused = table.run("train", "people.csv", *QUICK, "--model", "unfit.json", "--out", "p.discreet", code=2)
+    assert "unfit.json" in refused.err and the_run(table)["statistics_attempts"] == 1
+    table.run("train", "--resume", "p.discreet", code=2)
+    assert the_run(table)["statistics_attempts"] == 1
+    # As after a kill between the charge and the moment when the statistics are stored.
+    folder = table.path / "p.discreet.run"
+    (folder / "facts.json").unlink()
+    run = json.loads((folder / "run.json").read_text())
+    run["job"]["model"] = "auto"
+    (folder / "run.json").write_text(json.dumps(run))
+    table.run("train", "--resume", "p.discreet")
+    certificate, training, runs = released_and_charged(table, "p.discreet")
+    statistics = certificate["phases"][0]
+    assert statistics["attempts"] == runs[0]["statistics_attempts"] == 2
+    assert certificate["guarantee"]["epsilon"] == pytest.approx(2 * statistics["epsilon"] + training["epsilon"], rel=1e-12)
+    assert certificate["guarantee"]["epsilon"] <= 3
+    assert table.run("verify", "p.discreet", "--json").json["valid"] is True
 
 
 def test_two_processes_cannot_run_one_run(table):

@@ -193,3 +193,17 @@ def test_a_used_up_budget_stops_the_run_before_anything_is_charged(table):
     assert len(table.run("budget", "--json").json["datasets"][0]["runs"]) == 1
 
 
+def test_statistics_that_tell_too_little_are_paid_for_all_the_same(place):
+    """About 18 records a class, where hundreds are needed. That this is refused tells of the records, so it costs.
+    The run would go on only if both classes passed a threshold that one of 18 passes less than once in 10^5 times."""
+    place.write("people.csv", people(40))
+    place.write("schema.json", '{"target": {"name": "happy", "kind": "classes"}}')
+    refused = place.run("train", "people.csv", "--schema", "schema.json", "--epsilon", "0.3", "--out", "few.discreet", code=2)
+    assert "'happy'" in refused.err and "budget" in refused.err
+    dataset = place.run("budget", "--json").json["datasets"][0]
+    run = dataset["runs"][0]
+    assert (run["statistics_attempts"], run["status"], run["charged_steps"]) == (1, "reserved", 0)
+    assert dataset["spent"] == {"epsilon": 0.3, "delta": 1e-5}
+    again = place.run("train", "--resume", "few.discreet", code=2)  # the same is told once more, for nothing
+    assert again.err.strip().splitlines()[-1] == refused.err.strip().splitlines()[-1]
+    assert place.run("budget", "--json").json["datasets"][0]["runs"][0]["statistics_attempts"] == 1
