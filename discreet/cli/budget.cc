@@ -222,6 +222,7 @@ int history(const std::vector<std::string>& arguments) {
     }
     std::cout << "\n";
   }
+  std::cout << "head " << ledger.head() << "\n";
   return 0;
 }
 

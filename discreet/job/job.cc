@@ -238,7 +238,7 @@ TrainJob parse_train_job(const std::vector<std::string>& arguments) {
   if (job.same_as && job.new_dataset) refuse("--same-as and --new-dataset exclude each other");
   job.ledger = text("ledger");
   if (values.contains("seed-for-tests")) {
-    job.seed_for_tests = static_cast<uint64_t>(parse_integer(values, "seed-for-tests", 0, 9.2e18));
+    job.seed_for_tests = static_cast<uint64_t>(parse_integer(values, "seed-for-tests", 0, 0x1p53));
   }
   if (job.data.empty()) {
     refuse(
@@ -262,7 +262,7 @@ std::string train_help() {
   std::ostringstream help;
   help << "Trains a deep model with a differential-privacy guarantee and leaves a package.\n\n"
           "usage: discreet train DATA [flags]\n"
-          "       discreet train JOB.toml [flags]         every flag is also a key of the file\n"
+          "       discreet train JOB.toml [flags]         every flag but --resume is also a key of it\n"
           "       discreet train --resume PACKAGE\n\n"
           "DATA is a CSV file, a folder of images with a sub-folder a class (PNG, JPEG), an IDX file or "
           "folder\n"

@@ -48,7 +48,7 @@ constexpr Setting kTrainSettings[] = {
      "the package to write"},
     {"resume", kText, "PACKAGE", "off", "the package of an unfinished run",
      "go on with a run that was interrupted"},
-    {"seed-for-tests", kInteger, "S", "the kernel's randomness", "0 to 2^63-1",
+    {"seed-for-tests", kInteger, "S", "the kernel's randomness", "0 to 2^53",
      "reproducible and therefore NOT PRIVATE; the certificate says so"},
     {"dry-run", kSwitch, "", "off", "", "print the plan; read no data, charge and write nothing"},
     {"json", kSwitch, "", "off", "", "one JSON object on standard output; words go to standard error"},

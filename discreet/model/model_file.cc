@@ -38,7 +38,10 @@ ModelFile ModelFile::read(std::string_view bytes) {
     const Json json = parse_json(bytes, "model.json");
     Fields fields(json, "model.json");
     fields.word("format", {"discreet-model"});
-    fields.integer("version", kVersion, kVersion);
+    if (const int64_t version = fields.integer("version", 1, int64_t{1} << 53); version != kVersion) {
+      throw Error(ErrorKind::kUnsupported, "model.json has version " + std::to_string(version) +
+                                               "; this program reads version " + std::to_string(kVersion));
+    }
     ModelFile file{fields.any("architecture"), fields.any("preprocessing"), {}};
     const Json& outputs = fields.any("outputs");
     if (!outputs.is_array()) fields.fail("outputs", "must be a list of names");
@@ -54,6 +57,7 @@ ModelFile ModelFile::read(std::string_view bytes) {
     return file;
   } catch (const Error& error) {
     const std::string what = error.what();
+    if (error.kind() == ErrorKind::kUnsupported) throw;
     throw Error(ErrorKind::kDataLoss, what.starts_with("model.json") ? what : "model.json: " + what);
   }
 }

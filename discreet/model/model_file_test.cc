@@ -41,6 +41,18 @@ TEST(ModelFile, OutputsMustFitTheArchitecture) {
   EXPECT_THROW(file.write(), Error);  // nameless outputs: one number only
 }
 
+TEST(ModelFile, ANewerVersionIsUnsupported) {
+  Json json = Json::parse(example().write());
+  json["version"] = 2;
+  try {
+    ModelFile::read(json.dump());
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kUnsupported);
+    EXPECT_THAT(error.what(), testing::HasSubstr("this program reads version 1"));
+  }
+}
+
 TEST(ModelFile, FaultsAreNamed) {
   const Json good = Json::parse(example().write());
   auto changed = [&](const char* key, const Json& value) {
@@ -49,7 +61,7 @@ TEST(ModelFile, FaultsAreNamed) {
     return error_of(json.dump());
   };
   EXPECT_THAT(changed("format", "other"), testing::HasSubstr("model.json.format"));
-  EXPECT_THAT(changed("version", 2), testing::HasSubstr("model.json.version"));
+  EXPECT_THAT(changed("version", 0), testing::HasSubstr("model.json.version"));
   EXPECT_THAT(changed("extra", 1), testing::HasSubstr("unknown field"));
   EXPECT_THAT(changed("outputs", {"a", "a"}), testing::HasSubstr("twice"));
   EXPECT_THAT(changed("outputs", {"a", 1}), testing::HasSubstr("list of names"));

@@ -129,8 +129,8 @@ Html meaning_for_one(const Guarantee& guarantee) {
            "the band, the stronger the protection; epsilon sets its width."));
   all += belief_table(guarantee);
   all += paragraph(
-      "How strong is that? For training in which one record is the unit, Ponomareva and others (“How to "
-      "DP-fy ML”, Journal of Artificial Intelligence Research 77, 2023) call a guarantee strong up to "
+      "How strong is that? Ponomareva and others (“How to DP-fy ML”, Journal of Artificial Intelligence "
+      "Research 77, 2023) call a guarantee strong up to "
       "epsilon 1, reasonable up to 10, and weak to none above. By that measure this one, " +
       rounded_up(epsilon) + ", is " + strength(guarantee) + ".");
   if (guarantee.delta > 0) {

@@ -1,5 +1,6 @@
 // discreet predict PACKAGE DATA [--out FILE]: a label for each record, then a probability a class.
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <iostream>
 #include <sstream>
 
@@ -53,6 +54,8 @@ int run_predict(const std::vector<std::string>& arguments) {
   add_table_options(app, header, separator);
   app.add_flag("--json", json, "one JSON object on standard output");
   if (!parse_arguments(app, arguments)) return 0;
+  if (!out.empty() && std::filesystem::exists(out))
+    throw Error(ErrorKind::kAlreadyExists, out + " exists already; choose another name");
   Predictor predictor(package);
   const Predictions predictions = predictor.predict(data, table_options(header, separator));
   const std::string csv = to_csv(predictions);

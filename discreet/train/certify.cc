@@ -57,9 +57,9 @@ Certificate certify(const CertifiedRun& run) {
                                run.training.model + (chosen ? ", by a fixed rule on the facts above" : "")});
   certificate.facts.push_back(
       {"batch size, steps, learning rate, clip",
-       run.job.batch_size && run.job.epochs && run.job.learning_rate && run.job.max_grad_norm ? "declared"
-                                                                                              : "independent",
-       "declared settings, else the preset's by a fixed rule on the facts above"});
+       run.data.units_source == Source::kPrivate ? "private" : "independent",
+       "declared settings, else the preset's by a fixed rule on the facts above, the number of units among "
+       "them"});
   certificate.facts.push_back(
       {"best checkpoint, early stopping, plateau schedules", "independent",
        "not used: the last step's averaged weights are the result, whatever they score"});
@@ -87,9 +87,14 @@ Certificate certify(const CertifiedRun& run) {
       "The last bits of the floating-point clipped sum depend on which other records are in the batch "
       "(Casacuberta and others 2022); "
       "the lattice's noise is far coarser, but this is not part of the proof.",
-      "A refusal before the run (a table without any value in a column, with one class only, or with a "
-      "damaged structure) is told to "
-      "the owner and depends on exact records; nothing of it is in this package.",
+      "Per-sample norms of layers with many positions, and sums of many products, are computed in floating "
+      "point; the bound on their rounding that the sensitivity includes holds with overwhelming probability "
+      "(Higham and Mary 2019), not always.",
+      "The noise differs from the ideal Gaussian, rounded, by a statistical distance below 2^-40 over 2^40 "
+      "released values; this is not added to delta.",
+      "A refusal before the run (a table without any value in a column, with one class only, with a row that "
+      "belongs to no unit, or with a damaged structure) is told to the owner and depends on exact records; "
+      "nothing of it is in this package.",
       "Fixed features are computed block by block and kept in half precision; their last bits may depend on "
       "the block.",
       "Running time, memory use and power draw depend on the data; an observer of the machine during "

@@ -1,5 +1,6 @@
 #include "discreet/base/text.h"
 #include "discreet/data/idx.h"
+#include "discreet/data/schema.h"
 #include "discreet/train/published.h"
 #include "discreet/train/train.h"
 #include "discreet/train/training_plan.h"
@@ -18,6 +19,16 @@ bool has_test_part(const std::filesystem::path& data) {
          (find_idx(data, "t10k") || std::filesystem::is_directory(data / "test"));
 }
 
+// Images whose classes and number are declared need no private statistics. Whether a table's declaration is
+// complete shows only in its first line, which a dry run does not read: there the share is planned for.
+bool nothing_to_estimate(const TrainJob& job, DataKind kind) {
+  if (find_published(job.data) != nullptr) return true;
+  if (kind == DataKind::kTable || job.schema.is_null()) return false;
+  const std::optional<TargetSchema> target = TableSchema::from_json(job.schema).target;
+  const bool units_open = !job.sample_size && job.relation == Relation::kAddOrRemoveOne;
+  return target && !target->classes.empty() && !units_open;
+}
+
 }  // namespace
 
 Plan plan_of(const TrainJob& job) {
@@ -31,7 +42,7 @@ Plan plan_of(const TrainJob& job) {
                       .batch_size = job.batch_size,
                       .epochs = job.epochs,
                       .steps = {},
-                      .statistics_share = published ? 0.0 : statistics_share(job, kind)};
+                      .statistics_share = nothing_to_estimate(job, kind) ? 0.0 : statistics_share(job, kind)};
   if (published && !request.sample_size) request.sample_size = published->units;
   if (!request.sample_size) return make_plan(request);
   *request.sample_size *= 1 - holdout_share(job, published || has_test_part(job.data));
@@ -59,6 +70,11 @@ void print_plan(const TrainJob& job, const Plan& plan, std::ostream& out) {
       << "  sample rate        " << words(plan.sample_rate) << "\n"
       << "  steps              " << words(plan.steps) << "\n"
       << "  noise multiplier   " << words(plan.noise_multiplier) << "\n";
+  if (plan.shares.statistics_epsilon > 0 && !job.schema.is_null()) {
+    out << "  If the schema declares every column and --sample-size the rest, no statistics are needed and "
+           "the "
+           "training has it all.\n";
+  }
 }
 
 }  // namespace discreet

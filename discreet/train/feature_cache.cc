@@ -10,6 +10,7 @@ namespace discreet {
 
 FeatureCache::FeatureCache(const Dataset& records, Network& network, const std::string& title) {
   constexpr int64_t kBlockRows = 512;
+  constexpr double kLargestHalf = 65504;
   torch::NoGradGuard no_grad;
   const torch::Tensor rows = records.rows_with_target();
   const int64_t count = rows.size(0);
@@ -23,7 +24,7 @@ FeatureCache::FeatureCache(const Dataset& records, Network& network, const std::
       shape[0] = count;
       features_ = torch::empty(shape, torch::kFloat16);
     }
-    features_.slice(0, start, end).copy_(block);
+    features_.slice(0, start, end).copy_(block.clamp(-kLargestHalf, kLargestHalf));
     progress.update(end);
   }
   progress.finish();

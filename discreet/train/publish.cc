@@ -93,12 +93,6 @@ Json card_of(const TrainJob& job, const PreparedData& data, const TrainingPlan& 
 
 }  // namespace
 
-fs::path owner_page_of(const fs::path& package) {
-  std::string page = package.string();
-  if (page.ends_with(".discreet")) page.resize(page.size() - std::string_view(".discreet").size());
-  return page + ".owner.html";
-}
-
 OwnerFacts owner_facts(const TrainJob& job, const PrivateData& source, const PreparedData& data,
                        const LoopResult& trained, const Guarantee& guarantee) {
   OwnerFacts page;

@@ -9,12 +9,10 @@
 #include "discreet/report/owner_page.h"
 #include "discreet/train/loop.h"
 #include "discreet/train/private_data.h"
+#include "discreet/train/run_folder.h"
 #include "discreet/train/training_plan.h"
 
 namespace discreet {
-
-// NAME.owner.html for NAME.discreet.
-std::filesystem::path owner_page_of(const std::filesystem::path& package);
 
 // Accuracy, curves and examples: from private records, for the owner's eyes.
 OwnerFacts owner_facts(const TrainJob& job, const PrivateData& source, const PreparedData& data,

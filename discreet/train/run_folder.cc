@@ -46,11 +46,21 @@ fs::path run_folder_of(const fs::path& package) {
   return package.string() + ".run";
 }
 
+fs::path owner_page_of(const fs::path& package) {
+  std::string page = package.string();
+  if (page.ends_with(".discreet")) page.resize(page.size() - std::string_view(".discreet").size());
+  return page + ".owner.html";
+}
+
 RunFolder RunFolder::create(const TrainJob& job) {
   const fs::path path = run_folder_of(job.out);
   if (fs::exists(job.out)) {
     throw Error(ErrorKind::kAlreadyExists,
                 job.out.string() + ": exists already; --out names another package, or move this one away");
+  }
+  if (const fs::path page = owner_page_of(job.out); fs::exists(page)) {
+    throw Error(ErrorKind::kAlreadyExists,
+                page.string() + ": exists already, another package's owner's page; move it away");
   }
   const auto refuse_existing = [&] {
     if (!fs::exists(path / "run.json")) {

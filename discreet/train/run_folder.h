@@ -65,5 +65,7 @@ class RunFolder {
 
 // Where an unfinished run of this package lives.
 std::filesystem::path run_folder_of(const std::filesystem::path& package);
+// Where its owner's page will be: NAME.owner.html for NAME.discreet.
+std::filesystem::path owner_page_of(const std::filesystem::path& package);
 
 }  // namespace discreet

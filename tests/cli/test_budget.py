@@ -48,7 +48,8 @@ def test_history_is_a_chain(place):
     assert history["head"] == history["entries"][-1]["hash"]
     one = place.run("budget", "history", "others", "--json").json
     assert [e["kind"] for e in one["entries"]] == ["dataset", "cap"]
-    assert "people" in place.run("budget", "history").out
+    words = place.run("budget", "history").out
+    assert "people" in words and words.endswith(f"head {history['head']}\n")
 
 
 def test_the_documented_hash_chain(place):

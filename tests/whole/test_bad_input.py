@@ -181,3 +181,20 @@ def test_a_read_only_folder(table):
         assert "discreet: " in done.stderr
     finally:
         os.chmod(table.path, 0o755)
+
+
+def test_an_owners_page_of_another_package_is_kept(table):
+    table.write("people.owner.html", "mine")
+    refused(table, 4, "train", "people.csv", *QUICK, says="people.owner.html")
+    assert (table.path / "people.owner.html").read_text() == "mine"
+
+
+def test_predict_keeps_a_file_that_is_there(table):
+    table.run("train", "people.csv", "--target", "happy", "--batch-size", "200", "--epochs", "1")
+    table.write("guesses.csv", "mine")
+    assert "guesses.csv exists" in table.run("predict", "people.discreet", "people.csv", "--out", "guesses.csv", code=4).err
+    assert (table.path / "guesses.csv").read_text() == "mine"
+
+
+def test_a_test_seed_that_would_be_rounded(table):
+    refused(table, 2, "train", "people.csv", *QUICK, "--seed-for-tests", str(2**53 + 2), says="seed-for-tests")

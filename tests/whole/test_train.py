@@ -151,6 +151,18 @@ def test_a_dry_run_touches_nothing_and_has_the_keys_of_plan(table):
     assert declared["sample_size"] == 1350 and declared["noise_multiplier"] > 0
 
 
+def test_a_dry_run_plans_no_statistics_where_all_is_declared(images):
+    """The same noise as the run itself, which has the whole budget for training."""
+    images.write("schema.json", '{"target": {"name": "label", "classes": ["0", "1"]}}')
+    flags = ["--schema", "schema.json", "--sample-size", "1200", "--batch-size", "200", "--epochs", "1",
+             "--model", "linear", "--out", "s.discreet"]
+    plan = images.run("train", "shapes", *flags, "--dry-run", "--json").json
+    assert plan["shares"]["statistics"]["epsilon"] == 0
+    images.run("train", "shapes", *flags)
+    training = json.loads((images.path / "s.discreet/privacy.json").read_text())["phases"]
+    assert len(training) == 1 and training[0]["noise_multiplier"] == plan["noise_multiplier"]
+
+
 def test_a_job_file_says_the_same_as_flags(table):
     table.write("job.toml", 'data = "people.csv"\ntarget = "happy"\nepsilon = 2\nbatch_size = 200\nepochs = 2\nout = "job.discreet"\n')
     table.run("train", "job.toml", "--epsilon", "1.5")
