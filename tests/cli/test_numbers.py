@@ -59,9 +59,15 @@ def test_account_refuses(place, flag, values):
         place.refused("account", *arguments, says=flag.lstrip("-"))
 
 
-def test_account_says_that_pld_is_to_come(place):
-    place.refused("account", "--sample-rate", 0.01, "--noise-multiplier", 1, "--steps", 10, "--delta", 1e-5,
-                  "--accountant", "pld", code=9, kind="unsupported", says="rdp is the accountant of this version")
+def test_account_by_privacy_loss_distributions(place):
+    """Bounds from both sides about the value that dp_accounting gives (6.768787, recomputed)."""
+    steps = ["--sample-rate", 0.04, "--noise-multiplier", 1.5, "--steps", 2250, "--delta", 1e-5]
+    pld = place.run("account", *steps, "--accountant", "pld", "--json").json
+    rdp = place.run("account", *steps, "--json").json
+    assert pld["epsilon_lower"] < 6.768787 < pld["epsilon"] + 1e-3 and pld["epsilon"] < 6.768787 * 1.001
+    assert rdp["epsilon"] > pld["epsilon"] and rdp["epsilon_lower"] is None
+    assert "at least" in place.run("account", *steps, "--accountant", "pld").out
+    place.refused("account", *steps, "--accountant", "prv", says="rdp or pld")
 
 
 def test_plan_and_account_agree_and_the_target_is_not_passed(place):
