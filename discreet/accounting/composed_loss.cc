@@ -16,15 +16,20 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kUnit = 0x1p-53;
 constexpr double kWindowTail = 1e-13;  // of the tilted sum, outside the window on either side
 
+constexpr int64_t kMaxSize = int64_t{1} << 22;  // of the transform: 200 MB
+
+[[noreturn]] void out_of_reach() {
+  throw Error(ErrorKind::kUnsupported,
+              "the plan is out of the pld accountant's reach (too much loss or too many steps); use rdp");
+}
+
 // ln E e^(tilt L) of one grid, with its first two derivatives by the tilt.
 struct Cumulants {
   double value = 0, mean = 0, variance = 0;
 };
 
 Cumulants cumulants(const LossGrid& grid, double tilt) {
-  // Relative to the grid's middle, so that no power over- or underflows where it matters.
   const double factor = std::exp(tilt * grid.step);
-  const auto size = static_cast<double>(grid.mass.size());
   double scale = 1, sum = 0, first = 0, second = 0, log_scale = 0;
   double index = 0;
   for (const double mass : grid.mass) {
@@ -33,7 +38,7 @@ Cumulants cumulants(const LossGrid& grid, double tilt) {
     first += weight * index;
     second += weight * index * index;
     scale *= factor;
-    if (scale > 1e100 || (scale < 1e-100 && index < size - 1)) {
+    if (scale > 1e100) {  // one that vanishes need not be kept: its terms are below 1e-200 of the first ones
       const double down = 1 / scale;
       sum *= down;
       first *= down;
@@ -73,7 +78,7 @@ double best_tilt(const std::vector<LossPart>& parts, double delta) {
     return tilt * sum.mean - sum.value - goal;
   };
   double low = 0, high = 1;
-  const double most = 2 / parts[0].upper.step;  // what the grid resolves
+  const double most = std::min(1e5, 2 / parts[0].upper.step);  // what the grid resolves
   while (excess(high) < 0 && high < most) {
     low = high;
     high *= 4;
@@ -164,10 +169,12 @@ ComposedLoss::ComposedLoss(const std::vector<LossPart>& parts, double delta) {
     double origin = 0;
     for (const LossPart& part : parts) origin += part.count * (part.*grids[side]).first;
     Window& window = windows[side];
+    if (!((low - origin) / step < 0x1p53 && (high - low) / step < static_cast<double>(kMaxSize)))
+      out_of_reach();
     window.begin = std::max<int64_t>(0, static_cast<int64_t>(std::floor((low - origin) / step)));
     window.first = origin + static_cast<double>(window.begin) * step;
     window.log_moment = sum.value;
-    window.tail_below = window.tail_above = kWindowTail;
+    window.tail_below = window.tail_above = 2 * kWindowTail;  // twice: the moments are rounded
     least_size = std::max(least_size, static_cast<int64_t>(std::ceil((high - window.first) / step)) + 2);
   }
   const int64_t size = fast_size(least_size);
@@ -175,7 +182,7 @@ ComposedLoss::ComposedLoss(const std::vector<LossPart>& parts, double delta) {
   const double log2_size = std::log2(static_cast<double>(size));
   // Two real sequences, the upper and the lower grid, as one complex one.
   const kissfft<double> forward(n, false);
-  std::vector<Complex> product(n, Complex(1, 1)), in(n), out(n);
+  std::vector<Complex> in(n), out(n);
   std::vector<Complex> upper(n / 2 + 1, 1), lower(n / 2 + 1, 1);
   double error = 0;  // of either spectrum, Euclidean norm, over sqrt(n)
   for (const LossPart& part : parts) {
@@ -203,7 +210,10 @@ ComposedLoss::ComposedLoss(const std::vector<LossPart>& parts, double delta) {
   forward.transform(in.data(), out.data());
   const double scale = 1 / static_cast<double>(size);
   error += 8 * kUnit * log2_size * norm(in) * std::sqrt(scale) * 2;
-  error = error * (1 + error);
+  // Of a product of factors of at most 1, each a little off; no factor is off by more than sqrt(n) of the
+  // norm.
+  error *= std::exp(error * std::sqrt(static_cast<double>(size)));
+  if (!(error < 1)) out_of_reach();
 
   for (int side = 0; side < 2; ++side) {
     const Window& window = windows[side];

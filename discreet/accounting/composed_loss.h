@@ -23,7 +23,7 @@ struct LossPart {
 class ComposedLoss {
  public:
   // Composes the parts, whose grids all have the same step. The window is laid about where delta(epsilon)
-  // is near `delta`.
+  // is near `delta`. kUnsupported where rounding would leave nothing certain.
   ComposedLoss(const std::vector<LossPart>& parts, double delta);
 
   // Bounds on epsilon at this delta, at least 0. Infinite where the window or the mass of infinite loss does

@@ -7,8 +7,9 @@
 //   kAdd      P = N(0, s^2),  Q = (1-q) N(0, s^2) + q N(1, s^2)                       t = -x / s
 //   kReplace  P = (1-q) N(0, s^2) + q N(1, s^2),  Q = (1-q) N(0, s^2) + q N(-1, s^2)  t = x / s
 // add-or-remove-one and zero-out need kRemove and kAdd, each composed by itself, and the worse of the two;
-// replace-one needs kReplace, whose two directions are mirror images (renyi_sampled_gaussian.h has the
-// literature). q = 1 is the Gaussian mechanism; its kReplace is a Gaussian of sensitivity 2.
+// replace-one needs kReplace, whose two directions are mirror images; that it is the worst among all
+// contributions is shown in renyi_sampled_gaussian.h, where only the joint convexity of phi is used, which
+// delta has at every epsilon. q = 1 is the Gaussian mechanism; its kReplace is a Gaussian of sensitivity 2.
 #pragma once
 
 namespace discreet {

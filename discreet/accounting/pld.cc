@@ -23,6 +23,12 @@ constexpr double kUp = 1 + 1e-12;  // outweighs the roundings of a few products
 constexpr double kWidth = 8e-4;    // aimed at between the bounds, relative; absolute below epsilon 1
 constexpr int kRounds = 4;         // of finer grids
 constexpr int64_t kMaxCells = int64_t{1} << 22;
+constexpr double kMaxStep = 100;  // of the grid: e^step has to be a number
+
+[[noreturn]] void too_large() {
+  throw Error(ErrorKind::kUnsupported,
+              "the plan is out of the pld accountant's reach (too much loss or too many steps); use rdp");
+}
 
 // A tree of events as what composes.
 struct Account {
@@ -107,7 +113,7 @@ struct Guess {
 
 Guess guess(const std::vector<Sketch>& sketches, double delta) {
   Guess best{1, kInfinity, 1};
-  for (double tilt = 1e-3; tilt < 1e7; tilt *= 1.3) {
+  for (double tilt = 1e-3; tilt < 1e5; tilt *= 1.3) {
     double value = 0, variance = 0;
     for (const Sketch& sketch : sketches) {
       double peak = -kInfinity, sum = 0, first = 0, second = 0;
@@ -133,8 +139,10 @@ ComposedLoss compose(const Account& account, Direction direction, double delta, 
   std::vector<std::pair<LossPair, double>> pairs;
   for (const auto& [rate_and_noise, count] : account.sampled)
     pairs.emplace_back(LossPair(direction, rate_and_noise.first, rate_and_noise.second), count);
-  if (account.mu_squared > 0)
+  if (account.mu_squared > 0) {
+    if (!(account.mu_squared > 1e-18 && account.mu_squared < 1e12)) too_large();
     pairs.emplace_back(LossPair(direction, 1, 1 / std::sqrt(account.mu_squared)), 1);
+  }
   std::vector<Sketch> sketches;
   double count = 0;
   for (const auto& [pair, times] : pairs) {
@@ -155,8 +163,8 @@ ComposedLoss compose(const Account& account, Direction direction, double delta, 
   std::vector<LossPart> parts;
   for (const auto& [pair, times] : pairs) {
     const double range = pair.loss(12 + pair.shift()) - pair.loss(-12 - pair.shift());
-    if (!(range / step < static_cast<double>(kMaxCells)) || !(times <= 0x1p53))
-      throw Error(ErrorKind::kUnsupported, "the plan is too large for the pld accountant; use rdp");
+    if (!(range / step < static_cast<double>(kMaxCells)) || !(step < kMaxStep) || !(times <= 0x1p53))
+      too_large();
     parts.push_back({upper_grid(pair, step, tail), lower_grid(pair, step, tail), times});
   }
   return ComposedLoss(parts, delta);
@@ -179,7 +187,13 @@ PldBounds worst(const Account& account, Relation relation, double delta, const B
   for (int round = 0; round < kRounds; ++round) {
     for (size_t i = 0; i < all.size(); ++i) {
       if (bounds[i].upper <= result.lower) continue;  // another direction is worse for certain
-      const PldBounds now = bounds_of(compose(account, all[i], delta, fineness));
+      PldBounds now;
+      try {
+        now = bounds_of(compose(account, all[i], delta, fineness));
+      } catch (const Error&) {
+        if (round == 0) throw;
+        return result;  // finer than the transform allows: what is certain already stays
+      }
       bounds[i] = {std::max(bounds[i].lower, now.lower), std::min(bounds[i].upper, now.upper)};
       result.lower = std::max(result.lower, bounds[i].lower);
     }
@@ -221,6 +235,7 @@ PldBounds pld_epsilon(const Event& event, Relation relation, double delta) {
         },
         [](const PldBounds& now) { return kWidth * std::max(1.0, now.lower); });
   }
+  if (!std::isfinite(bounds.upper)) too_large();
   bounds.upper = (bounds.upper + account.epsilon) * kUp;
   return bounds;
 }

@@ -205,6 +205,11 @@ TEST(Pld, Refusals) {
   EXPECT_EQ(refusal(Event::composed({Event::epsilon_delta(0, 1e-4), Event::gaussian(1)}), 1e-5),
             ErrorKind::kInvalidArgument);
   EXPECT_THROW(pld_delta(Event::gaussian(1), kAdd, -1), Error);
+  // Nothing certain to say: refused, never a number that is not a bound.
+  EXPECT_EQ(refusal(sgd(0.5, 1e-5, 3), 1e-5), ErrorKind::kUnsupported);
+  EXPECT_EQ(refusal(Event::composed({Event::repeated(Event::gaussian(1e-6), 1000), sgd(0.5, 1, 3)}), 1e-5),
+            ErrorKind::kUnsupported);
+  EXPECT_EQ(refusal(sgd(0.5, 10, int64_t{1} << 53), 1e-5), ErrorKind::kUnsupported);
 }
 
 }  // namespace
