@@ -185,7 +185,40 @@ torch::Tensor TableEncoder::targets(const Table& table) const {
 
 double TableEncoder::target_value(double scaled) const {
   const auto [low, high] = *schema_.target->range;
-  return low + (high - low) * (scaled + 1) / 2;
+  return low + (high - low) * (std::clamp(scaled, -1.0, 1.0) + 1) / 2;
+}
+
+torch::Tensor TableEncoder::target_values(const Table& table) const {
+  auto out = torch::full({table.rows()}, std::numeric_limits<double>::quiet_NaN(), torch::kFloat64);
+  const auto column = table.find(schema_.target->name);
+  if (!column) return out;
+  double* value = out.data_ptr<double>();
+  for (int64_t row = 0; row < table.rows(); ++row) {
+    const Cell cell = parse_cell(table.cell(row, *column));
+    if (cell.type == CellType::kNumber || cell.type == CellType::kDate) value[row] = cell.value;
+  }
+  return out;
+}
+
+int64_t TableEncoder::rows_of_other_classes(const Table& table) const {
+  const auto column = table.find(schema_.target->name);
+  if (!column || schema_.target->kind != TargetKind::kClasses) return 0;
+  const torch::Tensor known = targets(table);
+  int64_t rows = 0;
+  for (int64_t row = 0; row < table.rows(); ++row) {
+    rows +=
+        known[row].item<int64_t>() == -1 && parse_cell(table.cell(row, *column)).type != CellType::kMissing;
+  }
+  return rows;
+}
+
+double TableEncoder::squared_length() const {
+  double most = 1;
+  for (const auto& column : schema_.columns) {
+    if (column.kind == ColumnKind::kIgnored) continue;
+    most += column.kind == ColumnKind::kCategory ? 1.0 : static_cast<double>(pieces(column));
+  }
+  return std::max(most / 2, 1.0);
 }
 
 }  // namespace discreet

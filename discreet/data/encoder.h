@@ -51,8 +51,17 @@ class TableEncoder {
   // Dataset::targets() of these rows; all -1 or NaN where the table has no target column.
   torch::Tensor targets(const Table& table) const;
 
-  // For a regression: from the network's scale [-1, 1] to the target's own.
+  // For a regression: from the network's scale [-1, 1] to the target's own, never outside its range.
   double target_value(double scaled) const;
+  // For a regression: float64 [N], the targets as they stand in the table, not clamped; NaN where there is
+  // none.
+  torch::Tensor target_values(const Table& table) const;
+
+  // Rows whose target is there but is none of the schema's classes; 0 for a regression.
+  int64_t rows_of_other_classes(const Table& table) const;
+
+  // Squared length of a record that fills half of its features, with 1 for a bias: from the schema alone.
+  double squared_length() const;
 
  private:
   TableSchema schema_;

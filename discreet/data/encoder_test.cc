@@ -84,6 +84,20 @@ TEST(Encoder, Targets) {
   EXPECT_TRUE(values.slice(0, 0, 3).equal(torch::tensor({-1.F, 0.F, 1.F})));
   EXPECT_TRUE(std::isnan(values[3].item<float>()));
   EXPECT_EQ(scaled.target_value(0.5), 7.5);
+  EXPECT_EQ(scaled.target_value(1.5), 10);  // never outside the range
+  EXPECT_EQ(scaled.target_value(-1e30), 0);
+  const auto as_they_are =
+      scaled.target_values(table({{"99", "", "", "", "", ""}, {"x", "", "", "", "", ""}}));
+  EXPECT_EQ(as_they_are[0].item<double>(), 99);
+  EXPECT_TRUE(std::isnan(as_they_are[1].item<double>()));
+  EXPECT_EQ(encoder.rows_of_other_classes(table(
+                {{"low", "", "", "", "", ""}, {"other", "", "", "", "", ""}, {"", "", "", "", "", ""}})),
+            1);
+}
+
+// x has 2 pieces, when 1, job and flag 1 each, and 1 for the bias: half of 6.
+TEST(Encoder, SquaredLengthFollowsFromTheSchema) {
+  EXPECT_EQ(TableEncoder(schema()).squared_length(), 3);
 }
 
 TEST(Encoder, RefusesWhatIsNotComplete) {

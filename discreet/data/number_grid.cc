@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 namespace discreet {
 namespace {
@@ -17,6 +18,10 @@ constexpr double kSplitAt = 6;  // nodes below this many standard deviations are
 // mistake would put corners 8 octaves outside the data, and further down.
 constexpr double kDropFar = 3, kDropNear = 1;
 constexpr double kPieceAt = 4;  // no piece of the encoding, and no whole tree, is to hold less
+// A range is read from so many standard deviations, where this share of them was found on the first level and
+// its ends are known to this many leaves.
+constexpr double kRangeAt = 10, kRangeFound = 0.7, kApartAt = 4;
+constexpr int64_t kRangeLeaves = 256;
 
 int64_t positive_leaf(double value) {  // [0, kHalf)
   const double smallest = std::ldexp(1.0, kFirstExponent);
@@ -58,13 +63,15 @@ std::vector<double> project(const std::vector<double>& values, double total) {
   return out;
 }
 
-void divide(const NoisyTree& tree, int level, int64_t node, double mass,
-            std::vector<Density::Piece>& pieces) {
+// Nodes of the levels up to `always` are divided however little they hold. Returns the share of the node's
+// mass that was in children that were kept, 1 where it was not divided.
+double divide(const NoisyTree& tree, int level, int64_t node, double mass, int always,
+              std::vector<Density::Piece>& pieces) {
   const int64_t width = leaves_of_level(level);
   const Density::Piece whole{node * width, (node + 1) * width, mass};
-  if (level == kGridLevels || (level > 0 && mass < kSplitAt * tree.noise)) {
+  if (level == kGridLevels || (level > always && mass < kSplitAt * tree.noise)) {
     pieces.push_back(whole);
-    return;
+    return 1;
   }
   std::vector<double> counts;
   for (int64_t child = 0; child < kGridBranches; ++child) {
@@ -79,12 +86,49 @@ void divide(const NoisyTree& tree, int level, int64_t node, double mass,
   }
   if (kept < mass / 2) {  // spread too thin to say more about where it is
     pieces.push_back(whole);
-    return;
+    return kept / mass;
   }
   for (int64_t child = 0; child < kGridBranches; ++child) {
     const double count = counts[static_cast<size_t>(child)];
-    if (count > 0) divide(tree, level + 1, node * kGridBranches + child, count * mass / kept, pieces);
+    if (count > 0) divide(tree, level + 1, node * kGridBranches + child, count * mass / kept, always, pieces);
   }
+  return kept / mass;
+}
+
+// Pieces that lie apart from the largest group of them and are too small to be told from noise go: a group
+// may have the noise of every node of the second level that it covers.
+void drop_what_lies_apart(Density& density) {
+  struct Group {
+    size_t begin, end;
+    double mass;
+  };
+  auto& pieces = density.pieces;
+  std::vector<Group> groups;
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    if (i == 0 || pieces[i].first - pieces[i - 1].last >= kRangeLeaves) groups.push_back({i, i, 0});
+    groups.back().end = i + 1;
+    groups.back().mass += pieces[i].mass;
+  }
+  double most = 0;
+  for (const Group& group : groups) most = std::max(most, group.mass);
+  for (const Group& group : groups) {
+    const auto leaves = static_cast<double>(pieces[group.end - 1].last - pieces[group.begin].first);
+    const double nodes = std::max(1.0, leaves / kRangeLeaves);
+    if (group.mass == most || group.mass >= kApartAt * std::sqrt(nodes) * density.noise) continue;
+    density.total -= group.mass;
+    for (size_t i = group.begin; i < group.end; ++i) pieces[i].mass = 0;
+  }
+  std::erase_if(pieces, [](const Density::Piece& piece) { return piece.mass == 0; });
+}
+
+// x with Pr[N > x] = share for a standard normal N; 0 < share < 1/2.
+double normal_tail_at(double share) {
+  double low = 0, high = 40;
+  for (int i = 0; i < 60; ++i) {
+    const double middle = (low + high) / 2;
+    (std::erfc(middle / std::numbers::sqrt2) / 2 > share ? low : high) = middle;
+  }
+  return low;
 }
 
 }  // namespace
@@ -106,6 +150,15 @@ int64_t node_of(int64_t leaf, int level) {
   return leaf / leaves_of_level(level);
 }
 
+const Density::Piece& Density::piece_at(double share) const {
+  double wanted = share * total;
+  for (const Piece& piece : pieces) {
+    if (wanted <= piece.mass) return piece;
+    wanted -= piece.mass;
+  }
+  return pieces.back();
+}
+
 double Density::quantile(double share) const {
   double wanted = share * total;
   for (const Piece& piece : pieces) {
@@ -125,7 +178,7 @@ double Density::quantile(double share) const {
 Density read_density(const NoisyTree& tree) {
   Density density{tree.grid, {}, 0, tree.noise};
   if (tree.total < kPieceAt * tree.noise || tree.total <= 0) return density;
-  divide(tree, 0, 0, tree.total, density.pieces);
+  divide(tree, 0, 0, tree.total, 0, density.pieces);
   if (density.pieces.size() == 1 && density.pieces[0].last - density.pieces[0].first == kGridLeaves) {
     density.pieces.clear();  // nothing was learnt about where the numbers are
     return density;
@@ -193,13 +246,35 @@ std::vector<double> fixed_knots(NumberGrid grid) {
   return {-1e6, -1e4, -1e2, -10, -1, 0, 1, 10, 1e2, 1e3, 1e4, 1e5, 1e6};
 }
 
-std::optional<std::pair<double, double>> read_range(const Density& density, double share) {
-  if (density.pieces.empty()) return std::nullopt;
+std::optional<std::pair<double, double>> read_range(const NoisyTree& tree, double share) {
+  if (tree.total <= 0 || tree.total < kRangeAt * tree.noise) return std::nullopt;
+  Density density{tree.grid, {}, tree.total, tree.noise};
+  const double found = divide(tree, 0, 0, tree.total, 1, density.pieces);
+  drop_what_lies_apart(density);
+  if (density.pieces.empty() || found * density.total < kRangeFound * tree.total) return std::nullopt;
   const double edge = std::min(0.25, std::max(share, 2 * density.noise / density.total));
-  const double low = density.quantile(edge), high = density.quantile(1 - edge);
-  if (low < high) return std::pair(low, high);
-  const int64_t leaf = leaf_of(density.grid, low);
-  return std::pair(leaf_start(density.grid, leaf), leaf_start(density.grid, leaf + 1));
+  double read_low = density.quantile(edge), read_high = density.quantile(1 - edge);
+  // An end in a piece that was not divided is anywhere in it: at its outer end, where that is near.
+  const Density::Piece &first = density.piece_at(edge), &last = density.piece_at(1 - edge);
+  const auto width = [&](const Density::Piece& piece) {
+    return piece.last - piece.first > kRangeLeaves
+               ? leaf_start(density.grid, piece.last) - leaf_start(density.grid, piece.first)
+               : 0.0;
+  };
+  if (width(first) > 0) read_low = leaf_start(density.grid, first.first);
+  if (width(last) > 0) read_high = leaf_start(density.grid, last.last);
+  if (std::max(width(first), width(last)) > (read_high - read_low) / 2) return std::nullopt;
+  if (!(read_low < read_high)) {
+    const int64_t leaf = leaf_of(density.grid, read_low);
+    return std::pair(leaf_start(density.grid, leaf), leaf_start(density.grid, leaf + 1));
+  }
+  const double middle = density.quantile(0.5), out = normal_tail_at(share) / normal_tail_at(edge);
+  double low = middle - out * (middle - read_low), high = middle + out * (read_high - middle);
+  if (density.grid == NumberGrid::kNumbers) {
+    if (density.pieces.front().first >= kHalf) low = std::max(low, 0.0);
+    if (density.pieces.back().last <= kHalf) high = std::min(high, 0.0);
+  }
+  return std::pair(low, high);
 }
 
 }  // namespace discreet

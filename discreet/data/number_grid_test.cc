@@ -115,7 +115,7 @@ TEST(Knots, NothingIsReadOutOfPureNoise) {
   for (uint64_t seed = 0; seed < 20; ++seed) {
     TestTree test({}, 100, seed);
     EXPECT_TRUE(read_knots(read_density(test.tree)).empty());
-    EXPECT_FALSE(read_range(read_density(test.tree)));
+    EXPECT_FALSE(read_range(test.tree));
   }
 }
 
@@ -141,10 +141,65 @@ TEST(Knots, DatesToTheDay) {
   std::vector<double> values;
   for (int day = 0; day < 20000; ++day) values.push_back(18000 + day % 1000);
   TestTree test(values, 50, 1, NumberGrid::kDates);
-  const auto range = read_range(read_density(test.tree));
+  const auto range = read_range(test.tree);
   ASSERT_TRUE(range);
   EXPECT_NEAR(range->first, 18000, 60);
   EXPECT_NEAR(range->second, 19000, 60);
+}
+
+double inside(const std::vector<double>& values, const std::pair<double, double>& range) {
+  return rank(values, std::nextafter(range.second, 1e300)) - rank(values, range.first);
+}
+
+// Rows between 340 and 5500, which lie on both sides of a node's border at 2048: whatever the noise, a range
+// that misses most of them is not given; with enough rows, one always is, and it is not much wider than they
+// are. 1,800 fixed seeds.
+TEST(Range, IsRefusedWhereItWouldMissTheData) {
+  std::mt19937_64 generator(9);
+  std::uniform_real_distribution<double> uniform(340, 5500);
+  std::vector<double> values;
+  for (int i = 0; i < 550; ++i) values.push_back(uniform(generator));
+  for (const double rows_in_noise : {1.0, 4.0, 6.0, 8.0, 10.0, 12.0, 16.0, 40.0, 100.0}) {
+    int given = 0;
+    for (uint64_t seed = 0; seed < 200; ++seed) {
+      TestTree test(values, 550 / rows_in_noise, seed);
+      const auto range = read_range(test.tree);
+      if (!range) continue;
+      ++given;
+      EXPECT_GT(inside(values, *range), rows_in_noise < 40 ? 0.5 : 0.85) << rows_in_noise << " " << seed;
+      EXPECT_LT(range->second - range->first, 6 * 5160) << rows_in_noise << " " << seed;
+      EXPECT_GE(range->first, 0) << "all numbers are positive";
+    }
+    EXPECT_LE(given, rows_in_noise < 6 ? 0 : 200) << rows_in_noise;
+    EXPECT_GE(given, rows_in_noise < 40 ? 0 : 196) << rows_in_noise;
+  }
+}
+
+// What the noise makes far away does not stretch the range, though it is more than one part in a hundred.
+TEST(Range, NoiseFarAwayIsNotInIt) {
+  std::mt19937_64 generator(10);
+  std::normal_distribution<double> weight(3360, 580);
+  std::vector<double> values;
+  for (int i = 0; i < 3700; ++i) values.push_back(weight(generator));
+  for (uint64_t seed = 0; seed < 300; ++seed) {
+    TestTree test(values, 92.5, seed);
+    const auto range = read_range(test.tree);
+    if (!range) continue;
+    EXPECT_GT(inside(values, *range), 0.8) << seed;
+    EXPECT_LT(range->second, 16384) << seed;
+  }
+}
+
+TEST(Range, OfManyRowsIsBetweenTheOutermostHundredths) {
+  std::mt19937_64 generator(11);
+  std::normal_distribution<double> normal(-50, 10);
+  std::vector<double> values;
+  for (int i = 0; i < 50000; ++i) values.push_back(normal(generator));
+  TestTree test(values, 20, 1);
+  const auto range = read_range(test.tree);
+  ASSERT_TRUE(range);
+  EXPECT_NEAR(range->first, -73.26, 1.5);  // normal quantiles at 1 and 99 %
+  EXPECT_NEAR(range->second, -26.74, 1.5);
 }
 
 TEST(Knots, FixedOnesAscend) {

@@ -7,6 +7,7 @@
 
 #include "discreet/base/error.h"
 #include "discreet/base/sampling.h"
+#include "discreet/base/text.h"
 #include "discreet/data/cell.h"
 #include "discreet/data/number_grid.h"
 
@@ -47,21 +48,21 @@ int64_t squared_sensitivity(const TableSchema& schema, bool with_units) {
   constexpr int64_t kColumn = 1 + kGridLevels;  // one type, one node on each level
   int64_t sum = with_units ? kCountWeight * kCountWeight : 0;
   for (const auto& column : schema.columns) sum += types_open(column) ? kColumn : 0;
-  if (schema.target && types_open(*schema.target)) sum += kColumn;
+  if (schema.target && types_open(*schema.target)) sum += kTargetColumnWeight * kTargetColumnWeight * kColumn;
   if (classes_open(schema)) sum += kTargetWeight * kTargetWeight;
   return sum;
 }
 
 // Adds a cell to the type histogram and the trees of a column.
-void add_cell(size_t column, const Cell& cell, CountVector& vector) {
-  ++vector.cells[cell_key(column_block(column, Part::kTypes), static_cast<int64_t>(cell.type))];
+void add_cell(size_t column, const Cell& cell, int64_t weight, CountVector& vector) {
+  vector.cells[cell_key(column_block(column, Part::kTypes), static_cast<int64_t>(cell.type))] += weight;
   if (cell.type != CellType::kNumber && cell.type != CellType::kDate) return;
   const bool is_number = cell.type == CellType::kNumber;
   const auto grid = is_number ? NumberGrid::kNumbers : NumberGrid::kDates;
   const uint64_t block = column_block(column, is_number ? Part::kNumbers : Part::kDates);
   const int64_t leaf = leaf_of(grid, cell.value);
   for (int level = 1; level <= kGridLevels; ++level) {
-    ++vector.cells[cell_key(block, tree_index(level, node_of(leaf, level)))];
+    vector.cells[cell_key(block, tree_index(level, node_of(leaf, level)))] += weight;
   }
 }
 
@@ -99,22 +100,25 @@ struct ColumnCounts {
   double known() const { return words() + (*this)[CellType::kNumber] + (*this)[CellType::kDate]; }
 };
 
-ColumnCounts read_types(size_t column, NoisyCounts& counts) {
+// In rows: a row added `weight` to its cells.
+ColumnCounts read_types(size_t column, int64_t weight, NoisyCounts& counts) {
   ColumnCounts out;
   for (size_t type = 0; type < out.types.size(); ++type) {
-    out.types[type] = counts.cell(cell_key(column_block(column, Part::kTypes), static_cast<int64_t>(type)));
+    out.types[type] = counts.cell(cell_key(column_block(column, Part::kTypes), static_cast<int64_t>(type))) /
+                      static_cast<double>(weight);
   }
   return out;
 }
 
-Density read_column(size_t column, NumberGrid grid, double total, NoisyCounts& counts) {
+NoisyTree tree_of(size_t column, NumberGrid grid, double total, int64_t weight, NoisyCounts& counts) {
   const uint64_t block = column_block(column, grid == NumberGrid::kNumbers ? Part::kNumbers : Part::kDates);
-  return read_density(
-      {.grid = grid,
-       .count = [&](int level,
-                    int64_t node) { return counts.cell(cell_key(block, tree_index(level, node))); },
-       .total = total,
-       .noise = counts.stddev()});
+  const auto each = static_cast<double>(weight);
+  return {.grid = grid,
+          .count = [block, each, &counts](
+                       int level,
+                       int64_t node) { return counts.cell(cell_key(block, tree_index(level, node))) / each; },
+          .total = total,
+          .noise = counts.stddev() / each};
 }
 
 // The kind that most cells have; a category where the noise does not tell.
@@ -134,7 +138,7 @@ ColumnKind choose_kind(const ColumnCounts& types, double stddev, bool& clear) {
 
 void fill_column(size_t index, ColumnSchema& column, NoisyCounts& counts,
                  std::vector<std::string>& warnings) {
-  const ColumnCounts types = read_types(index, counts);
+  const ColumnCounts types = read_types(index, 1, counts);
   if (!column.kind) {
     bool clear = false;
     column.kind = choose_kind(types, counts.stddev(), clear);
@@ -151,7 +155,7 @@ void fill_column(size_t index, ColumnSchema& column, NoisyCounts& counts,
   }
   const auto grid = column.kind == ColumnKind::kNumeric ? NumberGrid::kNumbers : NumberGrid::kDates;
   const double total = types[grid == NumberGrid::kNumbers ? CellType::kNumber : CellType::kDate];
-  column.knots = read_knots(read_column(index, grid, total, counts));
+  column.knots = read_knots(read_density(tree_of(index, grid, total, 1, counts)));
   column.knots_source = Source::kPrivate;
   if (column.knots.empty()) {
     column.knots = fixed_knots(grid);
@@ -162,40 +166,83 @@ void fill_column(size_t index, ColumnSchema& column, NoisyCounts& counts,
   }
 }
 
-void fill_target(size_t index, TargetSchema& target, double units, NoisyCounts& counts) {
+// Where the private counts do not tell what the owner can: both ways out.
+[[noreturn]] void refuse_target(const std::string& name, const std::string& why) {
+  throw Error(ErrorKind::kInvalidArgument,
+              "target '" + name + "': " + why +
+                  "; declare in a schema its kind, regression with a range or classes with their names, or "
+                  "give the statistics more budget");
+}
+
+std::string too_few(size_t found) {
+  return std::to_string(found) +
+         " class(es) are frequent enough to be released at this budget, two are needed, and the noise is too "
+         "large to tell the range of a number";
+}
+
+// The range of a numeric target, where the noise lets it be found.
+std::optional<std::pair<double, double>> find_range(size_t index, const ColumnCounts& types,
+                                                    NoisyCounts& counts) {
+  const bool dates = types[CellType::kDate] > types[CellType::kNumber];
+  return read_range(tree_of(index, dates ? NumberGrid::kDates : NumberGrid::kNumbers,
+                            types[dates ? CellType::kDate : CellType::kNumber], kTargetColumnWeight, counts));
+}
+
+// classes: few values cover most rows, or no number of them is clear. regression: clearly most cells are
+// numbers, or no class can be released and the noisy counts have more numbers than words.
+TargetKind choose_target_kind(const ColumnCounts& types, const std::map<std::string, double>& selected,
+                              double units, double stddev, bool& numbers) {
+  const double surplus = types[CellType::kNumber] + types[CellType::kDate] - types.words();
+  double covered = 0;
+  for (const auto& [value, cell] : selected) covered += cell / kTargetWeight;
+  const bool few = selected.size() >= 2 && selected.size() <= kMaxNumericClasses &&
+                   covered >= kClassCoverage * std::min(types.known(), units);
+  numbers = surplus >= kClearBy * stddev;
+  if (numbers) return few ? TargetKind::kClasses : TargetKind::kRegression;
+  return surplus > 0 && selected.size() < 2 ? TargetKind::kRegression : TargetKind::kClasses;
+}
+
+void fill_target(size_t index, TargetSchema& target, NoisyCounts& counts, TableFacts& facts) {
   const bool open_classes = target.classes.empty() && target.kind != TargetKind::kRegression;
-  const bool open_types = types_open(target);
-  const ColumnCounts types = open_types ? read_types(index, counts) : ColumnCounts{};
+  const ColumnCounts types =
+      types_open(target) ? read_types(index, kTargetColumnWeight, counts) : ColumnCounts{};
   std::map<std::string, double> selected;
   if (open_classes) selected = counts.take_selected_values();
-  if (!target.kind) {
-    const double numbers = types[CellType::kNumber] + types[CellType::kDate];
-    double covered = 0;
-    for (const auto& [value, cell] : selected) covered += cell / kTargetWeight;
-    const bool few = selected.size() >= 2 && selected.size() <= kMaxNumericClasses &&
-                     covered >= kClassCoverage * std::min(types.known(), units);
-    target.kind = numbers - types.words() < kClearBy * counts.stddev() || few ? TargetKind::kClasses
-                                                                              : TargetKind::kRegression;
+  const std::string choose = "; declare its kind (classes or regression) in a schema to choose";
+  const bool open_kind = !target.kind;
+  bool numbers = false;
+  if (open_kind) {
+    target.kind =
+        choose_target_kind(types, selected, facts.units, counts.stddev() / kTargetColumnWeight, numbers);
     target.kind_source = Source::kPrivate;
   }
   if (target.kind == TargetKind::kClasses) {
     if (!target.classes.empty()) return;
-    if (selected.size() < 2) too_few_classes("target '" + target.name + "'", selected.size());
+    if (selected.size() < 2) {
+      if (open_kind) refuse_target(target.name, too_few(selected.size()));
+      too_few_classes("target '" + target.name + "'", selected.size());
+    }
     target.classes = ordered_classes(selected);
     target.classes_source = Source::kPrivate;
+    if (open_kind && numbers) {
+      facts.warnings.push_back("the target '" + target.name + "' holds numbers and is taken as " +
+                               std::to_string(selected.size()) + " classes" + choose);
+    }
     return;
   }
-  if (target.range) return;
-  const bool dates = types[CellType::kDate] > types[CellType::kNumber];
-  const double total = types[dates ? CellType::kDate : CellType::kNumber];
-  target.range =
-      read_range(read_column(index, dates ? NumberGrid::kDates : NumberGrid::kNumbers, total, counts));
-  target.range_source = Source::kPrivate;
   if (!target.range) {
-    throw Error(ErrorKind::kInvalidArgument,
-                "target '" + target.name +
-                    "': the noise is too large to tell its range; declare it or give the "
-                    "statistics more budget");
+    target.range = find_range(index, types, counts);
+    target.range_source = Source::kPrivate;
+    if (!target.range) {
+      refuse_target(target.name, open_kind && selected.size() < 2
+                                     ? too_few(selected.size())
+                                     : "the noise is too large to tell the range of its numbers");
+    }
+  }
+  if (open_kind) {
+    facts.warnings.push_back("the target '" + target.name + "' is taken as a number (regression) between " +
+                             format_number(target.range->first) + " and " +
+                             format_number(target.range->second) + choose);
   }
 }
 
@@ -220,14 +267,14 @@ CountVector TableStatistics::count(const TablePart& part, RandomStream& random) 
   for (size_t i = 0; i < declared_.columns.size(); ++i) {
     if (!types_open(declared_.columns[i])) continue;
     const int64_t column = part.table.column(declared_.columns[i].name);
-    for (int64_t row : rows) add_cell(i, parse_cell(part.table.cell(row, column)), vector);
+    for (int64_t row : rows) add_cell(i, parse_cell(part.table.cell(row, column)), 1, vector);
   }
   if (!declared_.target) return vector;
   const int64_t column = part.table.column(declared_.target->name);
   for (int64_t row : rows) {
     const std::string_view text = part.table.cell(row, column);
     const Cell cell = parse_cell(text);
-    if (types_open(*declared_.target)) add_cell(declared_.columns.size(), cell, vector);
+    if (types_open(*declared_.target)) add_cell(declared_.columns.size(), cell, kTargetColumnWeight, vector);
     if (mechanism_.selects_values() && cell.type != CellType::kMissing)
       vector.values[std::string(text)] += kTargetWeight;
   }
@@ -245,7 +292,7 @@ TableFacts TableStatistics::estimate(const TablePart& part, RandomStream& random
     if (types_open(facts.schema.columns[i])) fill_column(i, facts.schema.columns[i], counts, facts.warnings);
   }
   if (facts.schema.target && !facts.schema.target->complete()) {
-    fill_target(declared_.columns.size(), *facts.schema.target, facts.units, counts);
+    fill_target(declared_.columns.size(), *facts.schema.target, counts, facts);
   }
   return facts;
 }

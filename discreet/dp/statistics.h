@@ -8,15 +8,15 @@
 //   each open column  1 to one of the 5 cell types; if the cell is a number or a date, 1 to one node on each
 //   of
 //                     the 4 levels of the column's tree on the fixed grid (data/number_grid.h)
-//   the target        as a column, if its kind or range is open; w = kTargetWeight to the cell of its value,
-//   if its
-//                     classes are open
+//   the target        as a column, but w = kTargetColumnWeight instead of 1, if its kind or range is open;
+//                     w = kTargetWeight to the cell of its value, if its classes are open
 // A column whose kind and knots are declared, a declared class list and a declared number of units are left
 // out. Nothing here depends on records: names and number of columns are public.
 //
-// Squared sensitivity of a unit, S = kCountWeight^2 + 5 (open columns, the target among them) +
-// kTargetWeight^2, each where open: reached where every cell is a number. dp/noisy_counts.h has the rest of
-// the mechanism.
+// Squared sensitivity of a unit, S = kCountWeight^2 + 5 (open columns, without the target) + 5
+// kTargetColumnWeight^2 + kTargetWeight^2, each where open: reached where every cell is a number (a column
+// then has w^2 for its type and w^2 for one node on each of 4 levels). dp/noisy_counts.h has the rest of the
+// mechanism.
 #pragma once
 
 #include <cstdint>
@@ -30,6 +30,8 @@
 #include "discreet/dp/noisy_counts.h"
 
 namespace discreet {
+
+inline constexpr int64_t kTargetColumnWeight = 2;  // of a unit in the types and trees of the target
 
 // What was found. Safe to publish: declared, independent, or read from the noisy vector.
 struct TableFacts : Facts {
@@ -51,7 +53,7 @@ class TableStatistics {
 
   // Draws the noise: each call is one release of mechanism().event(). A stream that is not private makes
   // facts that are not. kInvalidArgument (charged all the same) where the noise is too large to tell two
-  // classes, or the range of a regression, apart: declare them.
+  // classes, or the range of a regression: declare them.
   TableFacts estimate(const TablePart& part, RandomStream& random) const;
 
   // The vector before noise; `random` chooses the row of each unit. Private: for estimate() and its tests.

@@ -1,5 +1,6 @@
 #include "discreet/dp/statistics.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -275,6 +276,58 @@ TEST(Facts, RegressionWhereTheTargetIsANumber) {
   EXPECT_NEAR(target.range->second, 1000, 150);
 }
 
+// 465 rows whose target hardly repeats, at a budget at which it is not clear that they are numbers: no class
+// can be released, and the same noisy counts show where the numbers are, or the refusal says both ways out.
+TEST(Facts, ASmallTableOfNumbersIsARegressionOrSaysWhatToDeclare) {
+  Table table("t.csv", kNames);
+  auto random = RandomStream::for_tests(6);
+  for (int i = 0; i < 465; ++i) {
+    table.append({"x", "y", std::to_string(1100 + uniform_below(random, 9000000) / 10000.0)});
+  }
+  const TablePart data{std::move(table), {}};
+  int found = 0, refused = 0;
+  for (const double epsilon : {0.05, 0.3, 1.0}) {
+    const TableStatistics statistics(open_schema(), {}, budget_for(epsilon, 1e-6));
+    for (int i = 0; i < 50; ++i) {
+      try {
+        const auto facts = statistics.estimate(data, random);
+        EXPECT_EQ(facts.schema.target->kind, TargetKind::kRegression);
+        EXPECT_LT(facts.schema.target->range->first, 1550);
+        EXPECT_GT(facts.schema.target->range->second, 1550);
+        EXPECT_LT(facts.schema.target->range->second, 10000);
+        EXPECT_THAT(facts.warnings.back(),
+                    testing::StartsWith("the target 'y' is taken as a number (regression) between "));
+        EXPECT_THAT(facts.warnings.back(),
+                    testing::EndsWith("; declare its kind (classes or regression) in a schema to choose"));
+        ++found;
+      } catch (const Error& error) {
+        EXPECT_EQ(error.kind(), ErrorKind::kInvalidArgument);
+        EXPECT_THAT(error.what(), testing::HasSubstr("regression with a range or classes with their names"));
+        ++refused;
+      }
+    }
+  }
+  EXPECT_GE(found, 45);    // nearly all at epsilon 1
+  EXPECT_GE(refused, 45);  // nearly all at epsilon 0.05
+}
+
+TEST(Facts, FewNumbersAreClassesAndThatIsSaid) {
+  Table table("t.csv", kNames);
+  for (int i = 0; i < 5000; ++i) table.append({"x", "y", std::to_string(i % 3)});
+  auto random = RandomStream::for_tests(7);
+  const TablePart data{std::move(table), {}};
+  const auto facts = TableStatistics(open_schema(), {}, budget_for(1, 1e-6)).estimate(data, random);
+  EXPECT_EQ(facts.schema.target->classes, (std::vector<std::string>{"0", "1", "2"}));
+  ASSERT_EQ(facts.warnings.size(), 1u);
+  EXPECT_EQ(
+      facts.warnings[0],
+      "the target 'y' holds numbers and is taken as 3 classes; declare its kind (classes or regression) in a "
+      "schema to choose");
+  auto declared = open_schema();
+  declared.target->kind = TargetKind::kClasses;
+  EXPECT_TRUE(TableStatistics(declared, {}, budget_for(1, 1e-6)).estimate(data, random).warnings.empty());
+}
+
 // A neighbour with one odd record leads to the same facts for the same noise, up to that noise: a count
 // differs by 1 where the noise has a standard deviation of hundreds.
 TEST(Facts, OneOddRecordChangesNoDecision) {
@@ -305,8 +358,9 @@ TEST(Facts, TooLittleDataIsSaid) {
     EXPECT_EQ(error.kind(), ErrorKind::kInvalidArgument);
     EXPECT_EQ(
         std::string(error.what()),
-        "target 'income': 0 class(es) are frequent enough to be released at this budget, and two are needed; "
-        "declare the classes or give the statistics more budget");
+        "target 'income': 0 class(es) are frequent enough to be released at this budget, two are needed, "
+        "and the noise is too large to tell the range of a number; declare in a schema its kind, "
+        "regression with a range or classes with their names, or give the statistics more budget");
   }
   auto declared = census_schema("income");
   declared.target->kind = TargetKind::kClasses;

@@ -54,7 +54,7 @@ Json list_of(const std::vector<std::optional<double>>& values) {
 }  // namespace
 
 ClassificationMetrics classification_metrics(const torch::Tensor& all_scores,
-                                             const torch::Tensor& all_targets) {
+                                             const torch::Tensor& all_targets, int64_t of_other_classes) {
   require(all_scores.dim() == 2 && all_scores.size(1) >= 2,
           "scores must have the shape [records, at least 2 classes]");
   require(all_targets.dim() == 1 && all_targets.size(0) == all_scores.size(0) &&
@@ -67,6 +67,7 @@ ClassificationMetrics classification_metrics(const torch::Tensor& all_scores,
   const torch::Tensor targets = all_targets.index_select(0, known);
   require(targets.ge(0).all().item<bool>() && targets.lt(classes).all().item<bool>(),
           "targets must be classes from 0 to the number of scores less one, or -1");
+  require(of_other_classes >= 0, "a number of records must not be negative");
   require(torch::isfinite(scores).all().item<bool>(), "the model's scores are not all finite numbers");
 
   ClassificationMetrics metrics;
@@ -75,7 +76,9 @@ ClassificationMetrics classification_metrics(const torch::Tensor& all_scores,
   const torch::Tensor log_probability = scores.log_softmax(1);
   const torch::Tensor prediction = scores.argmax(1);
   const torch::Tensor correct = prediction.eq(targets).to(torch::kDouble);
-  metrics.accuracy = correct.mean().item<double>();
+  metrics.of_other_classes = of_other_classes;
+  metrics.accuracy =
+      correct.sum().item<double>() / static_cast<double>(metrics.records + metrics.of_other_classes);
   metrics.log_loss = -log_probability.gather(1, targets.unsqueeze(1)).mean().item<double>();
   metrics.calibration_error =
       calibration_error(log_probability.gather(1, prediction.unsqueeze(1)).squeeze(1).exp(), correct);
@@ -102,6 +105,7 @@ Json ClassificationMetrics::to_json() const {
   }
   return Json{{"records", records},
               {"without_class", without_class},
+              {"of_other_classes", of_other_classes},
               {"accuracy", accuracy},
               {"log_loss", log_loss},
               {"calibration_error", calibration_error},

@@ -106,6 +106,15 @@ TEST(Classification, RecordsWithoutAClassAreCountedApart) {
   EXPECT_EQ(metrics.to_json().at("recall").at(1), Json());
 }
 
+TEST(Classification, RecordsOfClassesWithoutAScoreAreWrong) {
+  const torch::Tensor scores = torch::tensor({5.0, 0.0, 0.0, 5.0, 5.0, 0.0}).view({3, 2});
+  const ClassificationMetrics metrics = classification_metrics(scores, torch::tensor({0, 1, 1}), 5);
+  EXPECT_DOUBLE_EQ(metrics.accuracy, 2.0 / 8);
+  EXPECT_EQ(metrics.records, 3);
+  EXPECT_EQ(metrics.to_json().at("of_other_classes"), 5);
+  EXPECT_THROW(classification_metrics(scores, torch::tensor({0, 1, 1}), -1), Error);
+}
+
 TEST(Classification, HugeScoresDoNotOverflow) {
   const ClassificationMetrics metrics =
       classification_metrics(torch::tensor({1e4, -1e4, -1e4, 1e4}).view({2, 2}), torch::tensor({0, 0}));

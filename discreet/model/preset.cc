@@ -35,13 +35,34 @@ int64_t batch_size(const Json& rule, const PresetFacts& facts, const std::string
 }
 
 // A rule {"times_sample_size_and_epsilon", "least", "most"}: the noise in one step's mean gradient falls as
-// records times epsilon grow, so the step may grow with them.
-double learning_rate(const Json& rule, const PresetFacts& facts, const std::string& path) {
-  Fields fields(rule, path + ".learning_rate");
+// records times epsilon grow, so the step, or the clipping bound, may grow with them.
+double by_sample_size_and_epsilon(const Json& rule, const PresetFacts& facts, const std::string& path) {
+  Fields fields(rule, path);
   const double factor = fields.number("times_sample_size_and_epsilon", 1e-9, 1);
   const double least = fields.number("least", 1e-6, 1000), most = fields.number("most", least, 1000);
   fields.finish();
   return std::clamp(factor * facts.sample_size * facts.epsilon, least, most);
+}
+
+// What a document's rules give as plain numbers. A regression's gradient is the residual times the record,
+// and its curvature the square of the record: its learning rate and clipping bound are written for records of
+// length 1 and brought to the length of these.
+Json training_of(Json training, const Json& regression, const PresetFacts& facts, const std::string& path) {
+  if (facts.regression) training.update(regression);
+  if (training.contains("batch_size") && training["batch_size"].is_object()) {
+    training["batch_size"] = batch_size(training["batch_size"], facts, path);
+  }
+  for (const char* name : {"learning_rate", "max_grad_norm"}) {
+    if (!training.contains(name) || !training[name].is_object()) continue;
+    training[name] = by_sample_size_and_epsilon(training[name], facts, path + "." + name);
+  }
+  if (facts.regression && regression.contains("learning_rate")) {
+    training["learning_rate"] = training["learning_rate"].get<double>() / facts.squared_length;
+  }
+  if (facts.regression && regression.contains("max_grad_norm")) {
+    training["max_grad_norm"] = training["max_grad_norm"].get<double>() * std::sqrt(facts.squared_length);
+  }
+  return training;
 }
 
 }  // namespace
@@ -79,16 +100,14 @@ Json make_preset(const std::string& name, const PresetFacts& facts) {
   if (!(facts.sample_size >= 1)) {
     throw Error(ErrorKind::kInvalidArgument, path + ": the number of records must be at least 1");
   }
+  if (!(facts.squared_length >= 1 && std::isfinite(facts.squared_length))) {
+    throw Error(ErrorKind::kInvalidArgument, path + ": the squared length of a record must be at least 1");
+  }
   if (!(facts.epsilon > 0)) throw Error(ErrorKind::kInvalidArgument, path + ": epsilon must be above 0");
   const Json document = parse_json(found->text, path);
   Fields fields(document, path);
-  Json training = fields.any("training");
-  if (training.contains("batch_size") && training["batch_size"].is_object()) {
-    training["batch_size"] = batch_size(training["batch_size"], facts, path + ": training");
-  }
-  if (training.contains("learning_rate") && training["learning_rate"].is_object()) {
-    training["learning_rate"] = learning_rate(training["learning_rate"], facts, path + ": training");
-  }
+  const Json regression = document.contains("regression") ? fields.any("regression") : Json::object();
+  const Json training = training_of(fields.any("training"), regression, facts, path + ": training");
   check_training(training, path + ": training");
   fields.word("for", {"images", "tables", "anything"});
   fields.any("about");

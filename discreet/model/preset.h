@@ -27,6 +27,11 @@ struct PresetFacts {
   int64_t outputs;     // classes, or 1 for a number
   double sample_size;  // declared or noisy
   double epsilon;      // of training
+  // A number to predict, not classes: the document's "regression" settings replace those of the same name.
+  bool regression = false;
+  // Squared length of a record as the network sees it, with 1 for the bias: for a regression's rules. Like
+  // the shape it follows from the preprocessing.
+  double squared_length = 1;
 };
 
 // {"architecture": {...}, "training": {"optimizer", "learning_rate", "momentum", "schedule", "batch_size",

@@ -63,6 +63,33 @@ TEST(Presets, LearningRateFollowsRecordsTimesEpsilonWithinBounds) {
   EXPECT_THROW(rate(100, std::nan("")), Error);
 }
 
+// A squared error has a curvature, the square of a record's length: no step may be longer than it allows, and
+// nothing but the number of records, epsilon and the shape decides.
+TEST(Presets, ARegressionTakesStepsThatASquaredErrorBears) {
+  const auto training = [](double records, double epsilon, double squared_length, bool regression) {
+    return make_preset("table",
+                       {{57}, regression ? 1 : 2, records, epsilon, regression, squared_length})["training"];
+  };
+  const auto rate = [&](double records, double epsilon, double squared_length) {
+    return training(records, epsilon, squared_length, true)["learning_rate"].get<double>();
+  };
+  const auto clip = [&](double records, double epsilon, double squared_length) {
+    return training(records, epsilon, squared_length, true)["max_grad_norm"].get<double>();
+  };
+  EXPECT_DOUBLE_EQ(rate(1000, 1, 1), 0.3);
+  EXPECT_DOUBLE_EQ(rate(1000, 1, 20), 0.015);
+  EXPECT_DOUBLE_EQ(rate(20000, 3, 1), 0.6);
+  EXPECT_DOUBLE_EQ(rate(1e7, 8, 20), 0.05);
+  EXPECT_DOUBLE_EQ(clip(1000, 1, 25), 1.5);
+  EXPECT_DOUBLE_EQ(clip(1e7, 8, 25), 5);
+  // Heavy-ball descent on a curvature of squared_length converges below 2 (1 + momentum) / squared_length.
+  for (const double length : {1.0, 10.0, 300.0}) EXPECT_LT(rate(1e9, 100, length) * length, 2 * 1.9);
+  EXPECT_EQ(training(20000, 3, 20, false), training(20000, 3, 1, false))
+      << "classes do not look at the length";
+  EXPECT_DOUBLE_EQ(training(20000, 3, 20, false)["max_grad_norm"].get<double>(), 1);
+  EXPECT_THROW(rate(1000, 1, 0), Error);
+}
+
 TEST(Presets, TheSameFactsGiveTheSameBytes) {
   for (const char* name : {"scatter-linear", "cnn"}) {
     EXPECT_EQ(make_preset(name, {{1, 28, 28}, 10, 6e4, 3}).dump(),

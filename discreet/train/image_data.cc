@@ -102,6 +102,7 @@ class ImageData : public PrivateData {
     if (test_) {
       test_->select_classes(known_to(*test_, facts.classes));
       prepared.test = std::make_unique<ImageDataset>(*test_);
+      prepared.test_other_classes = prepared.test->targets().eq(-1).sum().item<int64_t>();
     }
     return prepared;
   }

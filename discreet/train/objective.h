@@ -12,7 +12,8 @@ struct Objective {
   torch::Tensor (*summed_loss)(const torch::Tensor& outputs, const torch::Tensor& targets);
 };
 
-// Cross-entropy for classes, half the squared error for a regression.
+// Cross-entropy for classes, half the squared error for a regression: with the clipping of a record's
+// gradient it acts as a Huber loss, whose bound is the preset's max_grad_norm.
 const Objective& objective_of(const PreparedData& data);
 
 }  // namespace discreet

@@ -37,6 +37,9 @@ struct PreparedData {
   std::vector<std::string> classes;  // empty: a regression
   double units = 0;                  // units in training, declared or released
   Source units_source = Source::kPrivate;
+  double squared_length = 1;          // of a record: PresetFacts
+  int64_t test_other_classes = 0;     // test records of classes that were neither declared nor released
+  torch::Tensor test_values;          // a regression's: float64, in the target's own scale, not clamped
   Json preprocessing;                 // for model.json
   std::vector<Fact> facts;            // for the certificate
   std::vector<std::string> warnings;  // for the owner

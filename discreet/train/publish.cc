@@ -24,8 +24,19 @@ constexpr size_t kExamples = 12;
 
 void add_classification(const PreparedData& data, const torch::Tensor& scores, const torch::Tensor& targets,
                         OwnerFacts& page) {
-  const ClassificationMetrics metrics = classification_metrics(scores, targets);
-  page.figures = {{"Accuracy", metrics.accuracy, true, "share of test records with the right class"},
+  const ClassificationMetrics metrics = classification_metrics(scores, targets, data.test_other_classes);
+  std::string right = "share of test records with the right class";
+  if (const int64_t others = data.test_other_classes; others > 0) {
+    const double known = metrics.accuracy * static_cast<double>(metrics.records + others) /
+                         static_cast<double>(metrics.records);
+    right += "; " + std::to_string(others) + " of classes that the model does not know count as wrong";
+    page.warnings.push_back(std::to_string(others) +
+                            " test records are of classes that were neither declared nor released: the model "
+                            "cannot name them, and accuracy counts them as wrong. Over the other " +
+                            std::to_string(metrics.records) + " it is " + format_number(100 * known) +
+                            " %; the other figures are over those alone");
+  }
+  page.figures = {{"Accuracy", metrics.accuracy, true, right},
                   {"Log loss", metrics.log_loss, false, "natural logarithm; smaller is better"},
                   {"Calibration error", metrics.calibration_error, true,
                    "mean gap between confidence and accuracy, 15 bins"}};
@@ -44,19 +55,26 @@ void add_classification(const PreparedData& data, const torch::Tensor& scores, c
   }
 }
 
-void add_regression(const torch::Tensor& predictions, const torch::Tensor& targets, double scale,
-                    OwnerFacts& page) {
-  const RegressionMetrics metrics = regression_metrics(predictions, targets, scale);
+// Against the targets as they are, not clamped to the range that the model learnt.
+void add_regression(const torch::Tensor& predictions, const torch::Tensor& values, OwnerFacts& page) {
+  const RegressionMetrics metrics = regression_metrics(predictions, values);
   page.figures = {{"Mean absolute error", metrics.mae, false, "in the target's own unit"},
                   {"Root mean squared error", metrics.rmse, false, "in the target's own unit"}};
-  if (metrics.r_squared)
-    page.figures.push_back({"R squared", *metrics.r_squared, false, "1 is perfect, 0 is the mean"});
+  if (metrics.r_squared) {
+    page.figures.push_back(
+        {"R squared", *metrics.r_squared, false, "1 is perfect, 0 is guessing the mean, below 0 is worse"});
+  } else {
+    page.warnings.emplace_back("the test records' targets are all equal, so there is no R squared");
+  }
 }
 
-// Half of what one unit of the network's scale [-1, 1] spans in the target's own.
-double target_scale(const PreparedData& data) {
-  const Json& range = data.preprocessing.at("schema").at("target").at("range");
-  return (range.at(1).get<double>() - range.at(0).get<double>()) / 2;
+// In the target's own scale and range.
+torch::Tensor target_values(const PreparedData& data, const torch::Tensor& outputs) {
+  const auto& encoder = static_cast<const TableDataset&>(*data.test).encoder();
+  torch::Tensor values = outputs.flatten().to(torch::kFloat64).contiguous();
+  double* value = values.data_ptr<double>();
+  for (int64_t i = 0; i < values.numel(); ++i) value[i] = encoder.target_value(value[i]);
+  return values;
 }
 
 void add_predictions(const PreparedData& data, const torch::Tensor& scores, OwnerFacts& page) {
@@ -117,11 +135,10 @@ OwnerFacts owner_facts(const TrainJob& job, const PrivateData& source, const Pre
     return page;
   }
   page.test_origin = data.test_origin;
-  if (const int64_t left_out = data.test->size() - page.test_records; left_out > 0) {
-    page.warnings.push_back(std::to_string(left_out) +
-                            " test records have no target, or one of a class that was neither declared " +
-                            "nor released; they are not in the figures");
-  }
+  if (const int64_t missing = data.test->size() - page.test_records - data.test_other_classes; missing > 0)
+    page.warnings.push_back(std::to_string(missing) +
+                            " test records have no target; they are not in the figures");
+  page.test_records += data.test_other_classes;
   const auto forward = [&](const torch::Tensor& features) {
     return trained.network->forward(trained.network->fixed_features(features));
   };
@@ -133,7 +150,7 @@ OwnerFacts owner_facts(const TrainJob& job, const PrivateData& source, const Pre
     return page;
   }
   if (data.classes.empty()) {
-    add_regression(scores, targets, target_scale(data), page);
+    add_regression(target_values(data, scores), data.test_values.index_select(0, rows), page);
   } else {
     add_classification(data, scores, targets, page);
   }

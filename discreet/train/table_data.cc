@@ -99,6 +99,7 @@ PreparedData TableData::prepare(const Json& json) {
   prepared.input_shape = {encoder.width()};
   prepared.outputs = encoder.outputs();
   prepared.classes = target.classes;
+  prepared.squared_length = encoder.squared_length();
   prepared.units = facts.units;
   prepared.units_source = facts.units_source;
   prepared.warnings = facts.warnings;
@@ -106,6 +107,9 @@ PreparedData TableData::prepare(const Json& json) {
   prepared.train = std::make_unique<TableDataset>(encoder, split_->train);
   if (split_->test.table.rows() > 0) {
     prepared.test = std::make_unique<TableDataset>(encoder, split_->test);
+    prepared.test_other_classes = encoder.rows_of_other_classes(split_->test.table);
+    if (target.kind == TargetKind::kRegression)
+      prepared.test_values = encoder.target_values(split_->test.table);
     prepared.test_origin = "a random " + format_number(100 * holdout_) + " % of the " +
                            (declared_.unit_column.empty() ? "rows" : "units") + ", kept out of training";
   }
@@ -142,8 +146,8 @@ void TableData::add_facts(const TableFacts& facts, PreparedData& prepared) const
     prepared.facts.push_back(
         fact_of("classes", target.classes_source, std::to_string(target.classes.size()) + " classes"));
   } else {
-    prepared.facts.push_back(
-        fact_of("range of the target", target.range_source, "values outside are clamped"));
+    prepared.facts.push_back(fact_of("range of the target", target.range_source,
+                                     "values outside are clamped, and no prediction lies outside"));
   }
 }
 

@@ -24,9 +24,10 @@ Json read_model_file(const std::string& path) {
   }
 }
 
-Json default_training(double sample_size) {
+// A step that suits cross-entropy diverges on a squared error.
+Json default_training(double sample_size, bool regression = false) {
   return {{"optimizer", "sgd"},
-          {"learning_rate", 1.0},
+          {"learning_rate", regression ? 0.05 : 1.0},
           {"momentum", 0.9},
           {"schedule", "constant"},
           {"batch_size", std::max<int64_t>(1, static_cast<int64_t>(sample_size / 8))},
@@ -53,7 +54,7 @@ Json document_of(const TrainJob& job, const PresetFacts& facts, std::string& nam
                 job.model + ": input and outputs do not fit the data's (the plan's facts give them: " +
                     std::to_string(facts.outputs) + " outputs)");
   }
-  Json training = default_training(facts.sample_size);
+  Json training = default_training(facts.sample_size, facts.regression);
   if (document.contains("training")) training.update(document.at("training"));
   check_training(training, "training");
   document["training"] = training;
@@ -126,7 +127,9 @@ TrainingPlan make_training_plan(const TrainJob& job, const PreparedData& data, d
   const PresetFacts facts{.input = data.input_shape,
                           .outputs = data.outputs,
                           .sample_size = data.units,
-                          .epsilon = job.epsilon * (1 - spent)};
+                          .epsilon = job.epsilon * (1 - spent),
+                          .regression = data.classes.empty(),
+                          .squared_length = data.squared_length};
   const Json document = document_of(job, facts, training.model);
   const Json& settings = document.at("training");
   training.architecture = document.at("architecture");
