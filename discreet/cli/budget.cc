@@ -39,7 +39,10 @@ std::string progress(const RunRecord& run) {
     return "reserved, " + std::to_string(run.charged_steps) + " of " +
            (run.planned_steps == 0 ? "?" : std::to_string(run.planned_steps)) + " steps charged";
   }
-  return run.status == "given-up" && !run.anything_charged() ? "given up, nothing charged" : run.status;
+  if (run.status != "given-up") return run.status;
+  return !run.anything_charged() ? "given up, nothing charged"
+         : run.released_epsilon  ? "given up, statistics charged"
+                                 : run.status;
 }
 
 void print_dataset(const DatasetRecord& dataset) {
@@ -147,8 +150,10 @@ int set(const std::vector<std::string>& arguments) {
 
 int give_up(const std::vector<std::string>& arguments) {
   CLI::App app(
-      "Ends a run that will not go on. What it released stays released: a run that charged anything keeps "
-      "counting as it was reserved, one that charged nothing counts nothing.",
+      "Ends a run that will not go on. What it released stays released: a run that began to train keeps "
+      "counting "
+      "as it was reserved, one that only took its statistics counts these, one that charged nothing counts "
+      "nothing.",
       "discreet budget give-up");
   Flags flags;
   std::string id;
@@ -165,9 +170,10 @@ int give_up(const std::vector<std::string>& arguments) {
     return 0;
   }
   std::cout << "run " << run.id << " is given up; "
-            << (run.anything_charged()
-                    ? "what it reserved still counts: " + amount(run.counted_epsilon(), run.counted_delta())
-                    : "it had charged nothing and counts nothing")
+            << (!run.anything_charged() ? "it had charged nothing and counts nothing"
+                : run.released_epsilon
+                    ? "its statistics still count: " + amount(run.counted_epsilon(), run.counted_delta())
+                    : "what it reserved still counts: " + amount(run.counted_epsilon(), run.counted_delta()))
             << "\n";
   return 0;
 }
@@ -244,13 +250,15 @@ int budget_command(const std::vector<std::string>& arguments) {
                  "Each takes --ledger PATH and --json; --help behind each tells more.\n";
     return 0;
   }
-  if (!word.starts_with("-")) {
+  try {
+    return show(arguments);  // of all data sets, or of the one that is named
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kNotFound || word.starts_with("-")) throw;
     const std::string close = nearest(word, {"show", "set", "history", "give-up"});
-    throw Error(ErrorKind::kInvalidArgument, "discreet budget: \"" + word +
-                                                 "\" is not one of show, set, history, give-up" +
-                                                 (close.empty() ? "" : "; did you mean " + close + "?"));
+    throw Error(close.empty() ? error.kind() : ErrorKind::kInvalidArgument,
+                std::string(error.what()) + "; behind budget stands a data set's name, or one of " +
+                    "show, set, history, give-up" + (close.empty() ? "" : "; did you mean " + close + "?"));
   }
-  return show(arguments);
 }
 
 }  // namespace discreet

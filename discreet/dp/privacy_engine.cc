@@ -251,7 +251,8 @@ void PrivacyEngine::State::enter_in_ledger(const Loader::Fetch& fetch, int64_t r
                                 .delta = options.ledger_delta,
                                 .relation = options.relation,
                                 .unit = units ? "column " + options.ledger_unit_column : "row",
-                                .name = options.ledger_dataset});
+                                .name = options.ledger_dataset,
+                                .label = options.ledger_dataset});
   ledger->set_training(ledger_run, plan, options.ledger_steps);
   ledger_sketch.emplace(std::move(sketch));
 }

@@ -7,10 +7,10 @@
 #include <cmath>
 #include <ctime>
 
-#include "discreet/accounting/rdp.h"
 #include "discreet/base/file.h"
 #include "discreet/base/random.h"
 #include "discreet/base/text.h"
+#include "discreet/store/cost.h"
 #include "discreet/store/database.h"
 #include "discreet/store/state.h"
 
@@ -19,7 +19,6 @@ namespace {
 
 constexpr int64_t kApplicationId = 0x44736372;  // "Dscr", in the SQLite header
 constexpr double kRounding = 1e-12;             // sums of decimal fractions are not exact in binary
-constexpr double kAccountantRounding = 1e-9;    // two ways to the same epsilon
 
 std::string now() {
   const std::time_t seconds = std::time(nullptr);
@@ -57,17 +56,6 @@ void check_label(const std::string& label) {
 
 std::string terms(Relation relation, const std::string& unit) {
   return std::string(to_string(relation)) + ", unit " + unit;
-}
-
-// What was charged must be covered by what was reserved, whatever the caller believes: the RDP of everything
-// that the run may release, at the reserved delta. A certificate that adds up its phases is never below this.
-void check_covered(const RunRecord& run, const Event& everything) {
-  const double epsilon = rdp_epsilon(everything, run.relation, run.delta);
-  if (!(epsilon <= run.epsilon * (1 + kAccountantRounding))) {
-    throw Error(ErrorKind::kBudgetExhausted, "run " + run.id + " would cost epsilon " +
-                                                 format_number(epsilon, 6) + ", but reserved " +
-                                                 format_number(run.epsilon, 6));
-  }
 }
 
 }  // namespace
@@ -300,8 +288,6 @@ std::string Ledger::identify(const DatasetSketch& sketch, const std::string& nam
     }
     const std::string id = matches.front();
     for (size_t other = 1; other < matches.size(); ++other) impl_->merge(id, matches[other]);
-    if (impl_->state.datasets().at(id).record.name != name)
-      impl_->append("name", id, Json{{"name", name}}.dump());
     if (!seen) impl_->append("sketch", id, sketch.seal());
     return id;
   });
@@ -309,6 +295,7 @@ std::string Ledger::identify(const DatasetSketch& sketch, const std::string& nam
 
 std::string Ledger::reserve(const RunRequest& request) {
   check_amounts(request.epsilon, request.delta, request.unit);
+  if (!request.label.empty()) check_label(request.label);
   return impl_->write([&] {
     const DatasetRecord dataset = impl_->state.record(impl_->find_dataset(request.dataset));
     if (dataset.cap) {
@@ -344,6 +331,9 @@ std::string Ledger::reserve(const RunRequest& request) {
                        {"relation", to_string(request.relation)},
                        {"unit", request.unit}}
                       .dump());
+    if (!request.label.empty() && request.label != dataset.name) {
+      impl_->append("name", dataset.id, Json{{"name", request.label}}.dump());
+    }
     return run;
   });
 }
@@ -418,8 +408,14 @@ void Ledger::settle(const std::string& id, double epsilon, double delta,
 
 void Ledger::give_up(const std::string& id) {
   impl_->write([&] {
-    impl_->open_run(id);
-    impl_->append("give-up", id, "");
+    const RunRecord& run = impl_->open_run(id);
+    std::string body;
+    // Without a training plan no step can have been charged: the statistics are all that was released.
+    if (run.training_event.is_null() && run.statistics_attempts > 0) {
+      const double share = share_of_statistics(run);
+      body = Json{{"epsilon", share * run.epsilon}, {"delta", share * run.delta}}.dump();
+    }
+    impl_->append("give-up", id, body);
   });
 }
 

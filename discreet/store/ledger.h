@@ -10,8 +10,8 @@
 // The guarantee: charge first, then release, and charged >= released holds whenever and however a process
 // dies. Every call that changes something is one transaction, durable when it returns; when it throws,
 // nothing may be released. A reservation counts whole against the data set's cap until the run is settled, or
-// given up before anything was charged. Two processes cannot jointly pass a cap: a reservation is checked and
-// recorded in one transaction.
+// given up before its training plan was set. Two processes cannot jointly pass a cap: a reservation is
+// checked and recorded in one transaction.
 //
 // Threat model: honest owners, crashing machines, several processes at once. Edited entries and damage are
 // noticed at open (kDataLoss); entries cut off at the end, or an older copy put back, only by comparing with
@@ -46,6 +46,8 @@ struct RunRequest {
   // The run's id, where it has to be written down before the ledger is asked (new_run_id()); "": the ledger
   // makes one.
   std::string id = {};
+  // What the owner calls the data set now; "": as before. Recorded only if the run is reserved.
+  std::string label = {};
 };
 
 // What the owner says about a data set, where the sketch alone would decide.
@@ -73,7 +75,8 @@ class Ledger {
 
   // An empty sketch under this ledger's key (beside the ledger, PATH.key, made at the first call).
   DatasetSketch new_sketch();
-  // Id of the data set that the sketch shows, recorded under the label `name`: the same id when it was
+  // Id of the data set that the sketch shows; one never seen is recorded under the label `name`, a known one
+  // keeps its label until a run is reserved under another (RunRequest::label). The same id when it was
   // shuffled, renamed, a row added, a tenth removed; unsure counts as same. A data set with records of
   // several known ones merges them: their costs add up from then on. A cap set beforehand under this label,
   // for a data set never seen, is taken over. kInvalidArgument for an empty sketch or label; kNotFound for an
@@ -99,7 +102,8 @@ class Ledger {
   void charge_steps(const std::string& run, int64_t up_to);
   // The run is over and certified. kInvalidArgument if it reserved less, or charged nothing.
   void settle(const std::string& run, double epsilon, double delta, const std::string& certificate_sha256);
-  // The run will not go on.
+  // The run will not go on. Given up before set_training it counts what its statistics cost, which is all
+  // that it can have released; later, all that it reserved.
   void give_up(const std::string& run);
 
   // The cap of a data set (id or label); an unknown label is kept for the first data set that is

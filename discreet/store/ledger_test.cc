@@ -40,11 +40,33 @@ TEST_F(LedgerTest, RecognisesADataSet) {
   EXPECT_EQ(ledger.identify(sketch(3000, 8000), "people"),
             people);  // two fifths shared: unsure counts as same
   EXPECT_NE(ledger.identify(sketch(10000, 15000), "people"), people);
-  EXPECT_EQ(ledger.identify(sketch(20000, 25000), "others", {"renamed", false}), people);
+  EXPECT_EQ(ledger.identify(sketch(20000, 25000), "others", {people, false}), people);
   EXPECT_NE(ledger.identify(sketch(0, 5000), "people", {"", true}), people);
   EXPECT_EQ(kind_of([&] { ledger.identify(sketch(0, 5), "x", {"nobody", false}); }), ErrorKind::kNotFound);
   EXPECT_EQ(kind_of([&] { ledger.identify(sketch(0, 0), "x"); }), ErrorKind::kInvalidArgument);
   EXPECT_EQ(kind_of([&] { ledger.identify(sketch(0, 5), "a\nb"); }), ErrorKind::kInvalidArgument);
+}
+
+// Looking at a data set under another name does not rename it, nor does a run that is refused.
+TEST_F(LedgerTest, ARunThatIsReservedRenamesItsDataSet) {
+  ledger.set_cap("people", 1, 1e-5, Relation::kAddOrRemoveOne, "row");
+  RunRequest request{ledger.identify(sketch(0, 5000), "renamed"),
+                     2,
+                     1e-6,
+                     Relation::kAddOrRemoveOne,
+                     "row",
+                     "a run",
+                     "",
+                     "renamed"};
+  EXPECT_EQ(kind_of([&] { ledger.reserve(request); }), ErrorKind::kBudgetExhausted);
+  EXPECT_EQ(ledger.dataset(people).names, std::vector<std::string>{"people"});
+  request.epsilon = 0.5;
+  ledger.reserve(request);
+  EXPECT_EQ(ledger.dataset("renamed").id, people);
+  EXPECT_EQ(ledger.dataset("people").name, "renamed");
+  const size_t entries = ledger.history().size();
+  ledger.reserve(request);
+  EXPECT_EQ(ledger.history().size(), entries + 1);  // named once
 }
 
 TEST_F(LedgerTest, RecognisesSmallDataSets) {
@@ -169,9 +191,34 @@ TEST_F(LedgerTest, AReservationCountsUntilSettledOrGivenUpUncharged) {
   EXPECT_EQ(ledger.dataset("people").spent()->epsilon, 1.5);
   const std::string charged = reserve(1.5);
   ledger.charge_statistics(charged, Event::discrete_gaussian(10));
+  ledger.set_training(charged, training(1), 1);
   ledger.give_up(charged);
   EXPECT_EQ(ledger.dataset("people").spent()->epsilon, 3);
   EXPECT_EQ(ledger.run(charged).status, "given-up");
+}
+
+// All attempts together: what is counted is a true bound on what was released, and no
+// share that is noticeably smaller is one.
+TEST_F(LedgerTest, ARunGivenUpBeforeItsPlanCountsItsStatistics) {
+  const Event event = Event::composed({Event::discrete_gaussian(60), Event::epsilon_delta(0, 2e-9)});
+  std::vector<double> counted;
+  for (const int attempts : {1, 3}) {
+    const std::string run = reserve(3);
+    for (int i = 0; i < attempts; ++i) ledger.charge_statistics(run, event);
+    ledger.give_up(run);
+    const RunRecord record = Ledger::open(path).run(run);
+    const double share = record.counted_epsilon() / 3;
+    EXPECT_NEAR(record.counted_delta(), share * record.delta, 1e-12 * record.delta);
+    const Event all = Event::repeated(event, attempts);
+    EXPECT_LE(rdp_epsilon(all, record.relation, record.counted_delta()), record.counted_epsilon());
+    EXPECT_GT(rdp_epsilon(all, record.relation, 0.999 * record.counted_delta()),
+              0.999 * record.counted_epsilon());
+    counted.push_back(share);
+  }
+  EXPECT_GT(counted[0], 0.01);
+  EXPECT_LT(counted[0], 0.1);
+  EXPECT_GT(counted[1], 1.2 * counted[0]);
+  EXPECT_EQ(ledger.dataset("people").spent()->epsilon, 3 * counted[0] + 3 * counted[1]);
 }
 
 TEST_F(LedgerTest, StepsAreChargedOnceAndWithinThePlan) {

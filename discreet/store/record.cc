@@ -6,12 +6,12 @@ namespace discreet {
 
 double RunRecord::counted_epsilon() const {
   if (status == "settled") return settled_epsilon;
-  return status == "given-up" && !anything_charged() ? 0 : epsilon;
+  return status == "given-up" && !anything_charged() ? 0 : released_epsilon.value_or(epsilon);
 }
 
 double RunRecord::counted_delta() const {
   if (status == "settled") return settled_delta;
-  return status == "given-up" && !anything_charged() ? 0 : delta;
+  return status == "given-up" && !anything_charged() ? 0 : released_delta.value_or(delta);
 }
 
 Json RunRecord::to_json() const {

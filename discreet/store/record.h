@@ -30,12 +30,14 @@ struct RunRecord {
   int64_t charged_steps = 0;              // at least as many as were released
   Json statistics_event, training_event;  // null until charged
   double settled_epsilon = 0, settled_delta = 0;
+  // Given up before a training plan was set: what the statistics that were charged cost. Empty: all of it.
+  std::optional<double> released_epsilon, released_delta;
   std::string certificate_sha256;  // once settled
   std::string started, ended;      // UTC; ended is "" while reserved
 
   bool anything_charged() const { return statistics_attempts > 0 || charged_steps > 0; }
   // What the run counts against the cap: the whole reservation, unless it was settled (the certificate's
-  // numbers) or given up before anything was charged (nothing).
+  // numbers) or given up before anything was charged (nothing) or before it could train (its statistics).
   double counted_epsilon() const;
   double counted_delta() const;
   Json to_json() const;

@@ -34,8 +34,14 @@ void LedgerState::take_in(const Entry& entry) {
   } else if (kind == "steps") {
     runs_.at(entry.subject).charged_steps = entry.amount;
   } else if (kind == "give-up") {
-    runs_.at(entry.subject).status = "given-up";
-    runs_.at(entry.subject).ended = entry.time;
+    RunRecord& run = runs_.at(entry.subject);
+    if (!entry.body.empty()) {
+      const Json body = Json::parse(entry.body);
+      run.released_epsilon = body.at("epsilon").get<double>();
+      run.released_delta = body.at("delta").get<double>();
+    }
+    run.status = "given-up";
+    run.ended = entry.time;
   } else {
     const Json body = Json::parse(entry.body);
     if (kind == "dataset") {

@@ -16,7 +16,7 @@ def test_a_cap(place):
     answer = place.run("budget", "set", "people", "--epsilon", 8, "--delta", 1e-5, "--json").json
     assert answer["cap"] == {"epsilon": 8, "delta": 1e-5, "relation": "add-or-remove-one", "unit": "row",
                              "raised_after_runs": False}
-    for arguments in [["budget"], ["budget", "show"], ["budget", "show", "people"]]:
+    for arguments in [["budget"], ["budget", "show"], ["budget", "show", "people"], ["budget", "people"]]:
         shown = place.run(*arguments, "--json").json
         assert [d["name"] for d in shown["datasets"]] == ["people"]
         assert shown["datasets"][0]["spent"] == {"epsilon": 0, "delta": 0}
@@ -36,6 +36,8 @@ def test_a_slip_in_a_name_is_asked_about(place):
     place.refused("budget", "set", "peple", "--epsilon", 8, "--delta", 1e-5, code=3, kind="not-found",
                   says=['"people"', "--new-dataset"])
     place.refused("budget", "show", "peple", code=3, kind="not-found", says='"people"')
+    place.refused("budget", "peple", code=3, kind="not-found", says='"people"')
+    place.refused("budget", "histroy", says="did you mean history?")
     place.run("budget", "set", "peple", "--epsilon", 8, "--delta", 1e-5, "--new-dataset")
     assert len(place.run("budget", "--json").json["datasets"]) == 2
 
@@ -104,4 +106,4 @@ def test_giving_up_a_run(place):
     place.run("budget", "set", "people", "--epsilon", 8, "--delta", 1e-5)
     place.refused("budget", "give-up", "r0123456789abcdef", code=3, kind="not-found", says="r0123456789abcdef")
     place.refused("budget", "give-up", code=2, says="RUN")
-    place.refused("budget", "forget", code=2, says="give-up")
+    place.refused("budget", "forget", code=3, kind="not-found", says=["forget", "give-up"])
