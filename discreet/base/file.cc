@@ -101,6 +101,14 @@ void write_file(const fs::path& path, std::string_view bytes, int mode) {
   sync_folder(folder_of(path));
 }
 
+void require_folder_of(const fs::path& path) {
+  const fs::path folder = folder_of(path);
+  std::error_code ignored;
+  if (!fs::exists(folder, ignored)) {
+    throw Error(ErrorKind::kNotFound, path.string() + ": the folder " + folder.string() + " does not exist");
+  }
+}
+
 void sync_folder(const fs::path& path) {
   Descriptor folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (folder.get() < 0) throw file_error(errno, "cannot open the folder", path);

@@ -18,6 +18,9 @@ std::string read_file(const std::filesystem::path& path);
 // left behind).
 void write_file(const std::filesystem::path& path, std::string_view bytes, int mode = 0644);
 
+// kNotFound, with the folder's name, where the folder that `path` is to be in does not exist.
+void require_folder_of(const std::filesystem::path& path);
+
 // Makes renames and removals in the folder durable.
 void sync_folder(const std::filesystem::path& path);
 

@@ -42,5 +42,13 @@ TEST(FormatDuration, HasAFittingUnit) {
   EXPECT_EQ(format_duration(INFINITY), "?");
 }
 
+TEST(Text, AWordOfACommandLine) {
+  EXPECT_EQ(shell_word("patient_id"), "patient_id");
+  EXPECT_EQ(shell_word("Ort-Nr.7"), "Ort-Nr.7");
+  EXPECT_EQ(shell_word("Airport Name"), "'Airport Name'");
+  EXPECT_EQ(shell_word("it's $HOME"), "'it'\\''s $HOME'");
+  EXPECT_EQ(shell_word(""), "''");
+}
+
 }  // namespace
 }  // namespace discreet

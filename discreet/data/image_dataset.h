@@ -29,11 +29,15 @@ class ImageDataset : public Dataset {
   const std::vector<std::string>& label_names() const { return label_names_; }
   const std::vector<int64_t>& labels() const { return labels_; }  // empty: no image has a label
 
+  // Where each image was read from, in words; empty where images have no files of their own. Private.
+  const std::vector<std::string>& files() const { return files_; }
+  void name_files(std::vector<std::string> files) { files_ = std::move(files); }
+
   // The order of the model's outputs; images with another label get target -1. Until then all targets are -1.
   // kInvalidArgument, with the nearest name, for a class that is not a label name.
   void select_classes(const std::vector<std::string>& classes);
 
-  // The data set of these rows, in this order; classes have to be selected again.
+  // The data set of these rows, in this order; classes have to be selected again, files are not named.
   ImageDataset select(const std::vector<int64_t>& rows) const;
 
   // Calls `visit` with the canonical bytes of each image: label, a zero byte, pixels. For recognising a data
@@ -43,7 +47,7 @@ class ImageDataset : public Dataset {
  private:
   torch::Tensor pixels_;
   std::vector<int64_t> labels_;
-  std::vector<std::string> label_names_;
+  std::vector<std::string> label_names_, files_;
 };
 
 }  // namespace discreet

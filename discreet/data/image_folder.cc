@@ -73,7 +73,7 @@ torch::Tensor allocate(const fs::path& folder, int64_t count, const Image& first
 
 }  // namespace
 
-ImageDataset read_image_folder(const fs::path& folder) {
+ImageDataset read_image_folder(const fs::path& folder, const fs::path& root) {
   Listing listing = list(folder);
   torch::Tensor pixels;
   Image first;
@@ -99,7 +99,12 @@ ImageDataset read_image_folder(const fs::path& folder) {
         torch::from_blob(image.pixels.data(), {image.height, image.width, image.channels}, torch::kUInt8);
     pixels[static_cast<int64_t>(i)].copy_(interleaved.permute({2, 0, 1}));
   }
-  return {pixels, std::move(listing.labels), std::move(listing.names)};
+  ImageDataset images(pixels, std::move(listing.labels), std::move(listing.names));
+  std::vector<std::string> files;
+  for (const fs::path& file : listing.files)
+    files.push_back(file.lexically_relative(root.empty() ? folder : root).string());
+  images.name_files(std::move(files));
+  return images;
 }
 
 }  // namespace discreet

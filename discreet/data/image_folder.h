@@ -11,6 +11,7 @@ namespace discreet {
 // start with a dot are skipped. kNotFound: no such folder; kInvalidArgument: no images, a file that is no
 // image, images both in the folder and in sub-folders, an image of another size than the first (file and both
 // sizes are named); kUnsupported: more than kMaxImageBytes; kDataLoss: a corrupt file (named).
-ImageDataset read_image_folder(const std::filesystem::path& folder);
+// files() of the result are the images' paths relative to `root`: a folder around `folder`, or itself if "".
+ImageDataset read_image_folder(const std::filesystem::path& folder, const std::filesystem::path& root = {});
 
 }  // namespace discreet

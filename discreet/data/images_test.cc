@@ -136,6 +136,8 @@ TEST_F(Images, ASubFolderAClassInTheOrderOfNames) {
   const auto data = read_image_folder(folder / "d");
   EXPECT_EQ(data.label_names(), (std::vector<std::string>{"cat", "dog"}));
   EXPECT_EQ(data.labels(), (std::vector<int64_t>{0, 1, 1}));
+  EXPECT_EQ(data.files(), (std::vector<std::string>{"cat/1.png", "dog/a.jpg", "dog/b.png"}));
+  EXPECT_EQ(read_image_folder(folder / "d", folder).files()[2], "d/dog/b.png");
   EXPECT_EQ(data.shape(), (std::vector<int64_t>{3, 3, 4}));
   const auto pixels = data.features(torch::arange(3)).mul(255).round();
   EXPECT_EQ(pixels[0][1][0][0].item<float>(), 7) << "the second byte is the first pixel's green";

@@ -89,7 +89,7 @@ Json inspect_table(const Table& table, const std::string& target) {
                      (found.repeats
                           ? " and repeats: if its rows belong to one person, protect the person with --unit "
                           : ": leave it out unless it helps to predict") +
-                     (found.repeats ? found.column : ""));
+                     (found.repeats ? shell_word(found.column) : ""));
   }
   if (!target.empty()) add_classes(table, target, json);
   json["advice"] = advice;

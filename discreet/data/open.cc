@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <array>
+#include <fstream>
 
 #include "discreet/base/error.h"
 #include "discreet/base/file.h"
 #include "discreet/data/idx.h"
+#include "discreet/data/image_file.h"
 #include "discreet/data/image_folder.h"
 
 namespace discreet {
@@ -69,6 +71,24 @@ Source find_source(const std::string& data) {
   return source;
 }
 
+// What people try that is no table: a picture, a spreadsheet, JSON.
+void refuse_other_formats(const fs::path& path) {
+  const std::string name = path.filename().string();
+  std::ifstream file(path, std::ios::binary);
+  std::string start(8, '\0');
+  file.read(start.data(), static_cast<std::streamsize>(start.size()));
+  start.resize(static_cast<size_t>(file.gcount()));
+  const std::string is = path.string() + ": is ";
+  if (is_image(start))
+    throw Error(ErrorKind::kInvalidArgument, is + "one image, where a folder of images is needed");
+  if (start.starts_with("PK\x03\x04")) {
+    throw Error(ErrorKind::kInvalidArgument,
+                is + "a ZIP archive or a spreadsheet, not CSV; save the table as CSV (UTF-8) first");
+  }
+  if (name.ends_with(".json") || name.ends_with(".jsonl"))
+    throw Error(ErrorKind::kInvalidArgument, is + "JSON, not CSV; write the table as CSV (UTF-8) first");
+}
+
 // True if the folder's sub-folders are exactly train and test.
 bool has_parts(const fs::path& folder) {
   int others = 0;
@@ -108,17 +128,20 @@ OpenedData open_data(const std::string& data, const TableOptions& options) {
   out.kind = source.kind;
   out.path = source.path;
   switch (source.kind) {
-    case DataKind::kTable: out.table = read_table(source.path, options); break;
+    case DataKind::kTable:
+      refuse_other_formats(source.path);
+      out.table = read_table(source.path, options);
+      break;
     case DataKind::kIdx:
       out.train = read_idx(source.train->images, source.train->labels);
       if (source.test) out.test = read_idx(source.test->images, source.test->labels);
       break;
     case DataKind::kImageFolder:
       if (has_parts(source.path)) {
-        out.train = read_image_folder(source.path / "train");
-        out.test = read_image_folder(source.path / "test");
+        out.train = read_image_folder(source.path / "train", source.path);
+        out.test = read_image_folder(source.path / "test", source.path);
       } else {
-        out.train = read_image_folder(source.path);
+        out.train = read_image_folder(source.path, source.path);
       }
       break;
   }

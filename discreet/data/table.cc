@@ -56,11 +56,10 @@ std::vector<std::string> checked_names(const std::string& file, std::vector<std:
     if (fields[i].empty()) fields[i] = column_name(i);
     const auto [other, is_new] = seen.emplace(fields[i], i);
     if (!is_new) {
-      throw Error(
-          ErrorKind::kInvalidArgument,
-          file + ": columns " + std::to_string(other->second + 1) + " and " + std::to_string(i + 1) +
-              " have the same name in the first line; rename one, or declare header = false if the first "
-              "line is a record");
+      throw Error(ErrorKind::kInvalidArgument,
+                  file + ": columns " + std::to_string(other->second + 1) + " and " + std::to_string(i + 1) +
+                      " have the same name in the first line; rename one, or say --header no if the first "
+                      "line is a record");
     }
   }
   return fields;
@@ -141,11 +140,9 @@ Table read_table(const std::filesystem::path& path, const TableOptions& options)
         table.emplace(path, std::move(names));
       } else {
         if (!options.header && looks_like_a_record(fields)) {
-          throw Error(
-              ErrorKind::kInvalidArgument,
-              file +
-                  ": the first line looks like a record, not like column names; declare header = true or "
-                  "header = false");
+          throw Error(ErrorKind::kInvalidArgument, file +
+                                                       ": the first line looks like a record, not like "
+                                                       "column names; say --header yes or --header no");
         }
         table.emplace(path, checked_names(file, fields));
         return;

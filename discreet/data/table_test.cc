@@ -62,9 +62,8 @@ TEST_F(TableTest, WithoutNamesNoRecordDecidesTheSeparator) {
 TEST_F(TableTest, ARecordNeverBecomesColumnNames) {
   for (const char* first : {"39, Male", "?, Male", "2020-01-31,x", "NaN,x", "59 2 32.1", "1\t2;x"}) {
     EXPECT_EQ(refused(std::string(first) + "\n40, Female\n"),
-              "invalid-argument: t.csv: the first line looks like a record, not like column names; declare "
-              "header = "
-              "true or header = false");
+              "invalid-argument: t.csv: the first line looks like a record, not like column names; say "
+              "--header yes or --header no");
   }
   EXPECT_EQ(read("2019,2020\n1,2\n", {.header = true, .separator = {}}).names(),
             (std::vector<std::string>{"2019", "2020"}));
@@ -103,8 +102,8 @@ TEST_F(TableTest, StructureErrorsNameTheRecordAndNotItsContent) {
   EXPECT_EQ(refused("a,b\n"), "data-loss: t.csv: there is no record below the line of column names");
   EXPECT_EQ(
       refused("a,b,a\nx,y,z\n"),
-      "invalid-argument: t.csv: columns 1 and 3 have the same name in the first line; rename one, or declare "
-      "header = false if the first line is a record");
+      "invalid-argument: t.csv: columns 1 and 3 have the same name in the first line; rename one, or say "
+      "--header no if the first line is a record");
 }
 
 TEST_F(TableTest, LongLinesAreRefusedWithoutBeingHeld) {

@@ -25,25 +25,45 @@ std::string to_csv(const Predictions& predictions) {
   std::ostringstream csv;
   csv << "label";
   for (const std::string& name : predictions.classes) csv << "," << csv_field(name);
+  if (!predictions.files.empty()) csv << ",file";
   csv << "\n";
   const auto values = predictions.values.accessor<float, 2>();
   for (int64_t row = 0; row < values.size(0); ++row) {
     if (predictions.classes.empty()) {
-      csv << values[row][0] << "\n";
-      continue;
+      csv << values[row][0];
+    } else {
+      csv << csv_field(predictions.classes[predictions.best(row)]);
+      for (int64_t k = 0; k < values.size(1); ++k) csv << "," << values[row][k];
     }
-    csv << csv_field(predictions.classes[predictions.best(row)]);
-    for (int64_t k = 0; k < values.size(1); ++k) csv << "," << values[row][k];
+    if (!predictions.files.empty()) csv << "," << csv_field(predictions.files[static_cast<size_t>(row)]);
     csv << "\n";
   }
   return csv.str();
 }
 
+// Before the work: a place where the predictions can be written, and may be.
+void check_out(const std::filesystem::path& out) {
+  namespace fs = std::filesystem;
+  if (fs::exists(out)) {
+    throw Error(ErrorKind::kAlreadyExists, out.string() + " exists already; choose another name");
+  }
+  require_folder_of(out);
+  for (fs::path folder = fs::absolute(out).lexically_normal().parent_path(); folder != folder.parent_path();
+       folder = folder.parent_path()) {
+    if (!fs::exists(folder / "manifest.json")) continue;
+    throw Error(ErrorKind::kInvalidArgument,
+                "--out: " + out.string() + " is inside the package " + folder.string() +
+                    ", which another file would make invalid; choose another place");
+  }
+}
+
 }  // namespace
 
 int run_predict(const std::vector<std::string>& arguments) {
-  CLI::App app("Predicts with a package: CSV with the label first, then a probability for each class.",
-               "discreet predict");
+  CLI::App app(
+      "Predicts with a package: CSV with the label first, then a probability for each class; for a folder of "
+      "images last the file of each.",
+      "discreet predict");
   std::string package, data, out, header, separator;
   bool json = false;
   app.add_option("PACKAGE", package, "a folder that `discreet train` made")->required();
@@ -54,8 +74,7 @@ int run_predict(const std::vector<std::string>& arguments) {
   add_table_options(app, header, separator);
   app.add_flag("--json", json, "one JSON object on standard output");
   if (!parse_arguments(app, arguments)) return 0;
-  if (!out.empty() && std::filesystem::exists(out))
-    throw Error(ErrorKind::kAlreadyExists, out + " exists already; choose another name");
+  if (!out.empty()) check_out(out);
   Predictor predictor(package);
   const Predictions predictions = predictor.predict(data, table_options(header, separator));
   const std::string csv = to_csv(predictions);
@@ -66,7 +85,7 @@ int run_predict(const std::vector<std::string>& arguments) {
       result["out"] = out;
     else
       result["csv"] = csv;
-    std::cout << result.dump(2) << "\n";
+    std::cout << result.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
   } else if (out.empty()) {
     std::cout << csv;
   } else {

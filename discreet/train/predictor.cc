@@ -90,6 +90,7 @@ Predictions Predictor::predict(const std::string& data, const TableOptions& opti
     if (images.shape() != shape)
       refuse_kind(data, "images of " + words(shape) + ", not of " + words(images.shape()));
     predictions.values = run(images);
+    predictions.files = images.files();
   }
   if (!classes_.empty()) predictions.values = torch::softmax(predictions.values, 1);
   return predictions;

@@ -17,6 +17,7 @@ namespace discreet {
 
 struct Predictions {
   std::vector<std::string> classes;  // empty: a regression
+  std::vector<std::string> files;    // of each record, relative to the folder of images; otherwise empty
   torch::Tensor values;              // float [N, classes] probabilities, or [N, 1] in the target's own scale
 
   int64_t best(int64_t row) const;  // the most probable class
