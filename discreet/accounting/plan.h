@@ -49,4 +49,10 @@ struct Plan {
 // sample_size. kInvalidArgument names the field and its range.
 Plan make_plan(const PlanRequest& request);
 
+// The largest delta that is advised for so many units: a tenth of one in their number. A release of one
+// record picked at random has a delta of one in their number, and hides nothing of it.
+constexpr double advised_delta(double units) {
+  return 0.1 / units;
+}
+
 }  // namespace discreet

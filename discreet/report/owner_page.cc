@@ -186,22 +186,64 @@ Html picture_examples(const std::vector<ExampleImage>& images) {
 }
 
 Html row_examples(const OwnerFacts& facts) {
-  std::vector<TableColumn> columns = {{"Truth"}, {"Prediction"}, {"Confidence", true}};
+  const bool confident = std::any_of(facts.rows.begin(), facts.rows.end(),
+                                     [](const ExampleRow& row) { return row.confidence.has_value(); });
+  std::vector<TableColumn> columns = {{"Truth"}, {"Prediction"}};
+  if (confident) columns.push_back({"Confidence", true});
   for (const std::string& name : facts.example_columns) columns.push_back({name});
   std::vector<std::vector<Html>> rows;
   for (const ExampleRow& row : facts.rows) {
     const bool right = row.truth == row.prediction;
     std::vector<Html> cells = {
         text(row.truth),
-        right ? text(row.prediction) : element("span", {{"class", "wrong"}}, text(row.prediction)),
-        row.confidence ? text(percent(*row.confidence, 0)) : text("—")};
+        right ? text(row.prediction) : element("span", {{"class", "wrong"}}, text(row.prediction))};
+    if (confident) cells.push_back(row.confidence ? text(percent(*row.confidence, 0)) : text("—"));
     for (const std::string& cell : row.cells) cells.push_back(text(cell));
     rows.push_back(std::move(cells));
   }
   return table("Some test records", columns, rows, false);
 }
 
+std::string amount(const OwnerFacts::Guessing& guessing, double value) {
+  return guessing.as_percent ? percent(value, 1) : significant(value);
+}
+
+// By more than two standard errors.
+bool clearly_better(const OwnerFacts::Guessing& guessing) {
+  const double gain = guessing.as_percent ? guessing.model - guessing.guess : guessing.guess - guessing.model;
+  return gain > guessing.margin;
+}
+
 }  // namespace
+
+std::string guessing_line(const OwnerFacts& facts) {
+  if (!facts.guessing) return "";
+  const OwnerFacts::Guessing& guessing = *facts.guessing;
+  std::string line = guessing.measure + " " + amount(guessing, guessing.model) + " (" + guessing.answer +
+                     ": " + amount(guessing, guessing.guess);
+  if (facts.test_records < kEnoughTestRecords) {
+    line += "; too few records to tell them apart";
+  } else if (!clearly_better(guessing)) {
+    line += "; the model is no better";
+  }
+  return line + ")";
+}
+
+std::string guessing_sentence(const OwnerFacts& facts) {
+  if (!facts.guessing) return "";
+  const OwnerFacts::Guessing& guessing = *facts.guessing;
+  const std::string both = guessing.measure + " " + amount(guessing, guessing.model) + ", against " +
+                           amount(guessing, guessing.guess) + " for " + guessing.answer;
+  if (facts.test_records < kEnoughTestRecords) {
+    return "Whether the model is better than guessing cannot be told from " +
+           with_commas(facts.test_records) + " records: " + both + ".";
+  }
+  if (!clearly_better(guessing)) {
+    return "The model is no better than answering " + guessing.answer + ": " + both +
+           ", which is within what chance explains.";
+  }
+  return "The model is better than guessing: " + both + ", on the same records.";
+}
 
 std::string owner_html(const OwnerFacts& given) {
   OwnerFacts facts = given;
@@ -232,6 +274,8 @@ std::string owner_html(const OwnerFacts& given) {
                       ? paragraph("Measured on " + with_commas(facts.test_records) +
                                   " records: " + facts.test_origin + ". " + trained)
                       : paragraph("No records were kept aside, so nothing was measured. " + trained);
+  if (const std::string words = guessing_sentence(facts); !words.empty())
+    measured += paragraph(strong(text(words)));
   if (facts.training_loss.size() > 1 || facts.test_loss.size() > 1) measured += loss_curve(facts);
   page.section("quality", "How good it is", measured);
   if (!facts.classes.empty()) {
@@ -243,7 +287,7 @@ std::string owner_html(const OwnerFacts& given) {
     page.section("classes", "Class by class", by_class);
   }
   if (!facts.images.empty() || !facts.rows.empty()) {
-    Html examples = paragraph("Some test records, not chosen for being right or wrong.");
+    Html examples = paragraph("Some test records, drawn at random.");
     if (!facts.images.empty()) examples += picture_examples(facts.images);
     if (!facts.rows.empty()) examples += row_examples(facts);
     page.section("examples", "Some predictions", examples);
@@ -251,7 +295,7 @@ std::string owner_html(const OwnerFacts& given) {
   if (!facts.warnings.empty()) {
     std::vector<Html> items;
     for (const std::string& warning : facts.warnings) items.push_back(text(warning));
-    page.section("warnings", "What was noticed in the data", list(items));
+    page.section("warnings", "What was noticed", list(items));
   }
   page.section(
       "use", "What may be done with these figures",

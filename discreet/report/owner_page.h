@@ -49,6 +49,14 @@ struct OwnerFacts {
     std::string note;
   };
   std::vector<Figure> figures;
+  // The same measure for an answer that looks at no column, on the same records.
+  struct Guessing {
+    std::string measure;                      // "accuracy"
+    std::string answer;                       // "always the most frequent class"
+    double model = 0, guess = 0, margin = 0;  // margin: two standard errors of the difference
+    bool as_percent = true;                   // a share, of which more is better; else an error
+  };
+  std::optional<Guessing> guessing;
   std::vector<LossPoint> training_loss, test_loss;
   std::vector<ClassFacts> classes;              // empty for regression
   std::vector<std::vector<int64_t>> confusion;  // [truth][prediction]; empty for regression
@@ -57,6 +65,14 @@ struct OwnerFacts {
   std::vector<ExampleRow> rows;
   std::vector<std::string> warnings;  // what the owner was told when the data was read
 };
+
+// Fewer test records than this do not tell a model from guessing.
+inline constexpr int64_t kEnoughTestRecords = 100;
+
+// In one sentence, how the model compares with guessing; "" where nothing was measured.
+std::string guessing_sentence(const OwnerFacts& facts);
+// The same in a few words: "accuracy 84.6 % (always the most frequent class: 76.1 %)".
+std::string guessing_line(const OwnerFacts& facts);
 
 // A whole HTML document. Throws kUnavailable where gnuplot is missing, kInvalidArgument for a confusion
 // matrix that is not square or an image whose pixels do not fit its size.

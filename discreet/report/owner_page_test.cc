@@ -56,6 +56,40 @@ TEST(OwnerPage, CurvesWithHolesOrVeryManyPointsCanBeDrawn) {
   EXPECT_LT(page.size(), 200000u);
 }
 
+TEST(OwnerPage, ComparesTheModelWithGuessing) {
+  OwnerFacts facts = owner_facts();
+  EXPECT_EQ(guessing_sentence(facts), "");
+  EXPECT_EQ(guessing_line(facts), "");
+  facts.guessing = {"accuracy", "always the most frequent class", 0.846, 0.761, 0.02, true};
+  const std::string line = "accuracy 84.6\u00A0% (always the most frequent class: 76.1\u00A0%";
+  EXPECT_EQ(guessing_line(facts), line + ")");
+  EXPECT_TRUE(has(owner_html(facts), "The model is better than guessing: accuracy 84.6\u00A0%"));
+  facts.guessing->margin = 0.09;
+  EXPECT_EQ(guessing_line(facts), line + "; the model is no better)");
+  const std::string page = owner_html(facts);
+  EXPECT_EQ(page_check::problem(page), "");
+  EXPECT_TRUE(has(page, "no better than answering always the most frequent class"));
+  facts.guessing->margin = 0.02;
+  facts.test_records = 99;
+  EXPECT_EQ(guessing_line(facts), line + "; too few records to tell them apart)");
+  EXPECT_TRUE(has(owner_html(facts), "cannot be told from 99 records"));
+  // Of an error, less is better; and a model that only ever guesses is not better by 0 > 0.
+  facts.test_records = 1000;
+  facts.guessing = {"mean absolute error", "always the mean", 2.5, 4, 1, false};
+  EXPECT_TRUE(has(guessing_sentence(facts), "better than guessing: mean absolute error 2.5"));
+  facts.guessing = {"mean absolute error", "always the mean", 4, 4, 0, false};
+  EXPECT_TRUE(has(guessing_sentence(facts), "no better than answering always the mean"));
+}
+
+TEST(OwnerPage, RowsWithoutAConfidenceHaveNoColumnForIt) {
+  OwnerFacts facts = owner_facts();
+  facts.example_columns = {"rooms"};
+  facts.rows = {{"12", "14", std::nullopt, {"3"}}};
+  EXPECT_FALSE(has(owner_html(facts), "Confidence"));
+  facts.rows.push_back({"yes", "no", 0.75, {"4"}});
+  EXPECT_TRUE(has(owner_html(facts), "Confidence"));
+}
+
 TEST(OwnerPage, SaysWhereNothingWasMeasured) {
   OwnerFacts facts = owner_facts();
   facts.test_records = 0;

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "discreet/accounting/plan.h"
 #include "discreet/base/error.h"
 #include "discreet/report/card.h"
 #include "discreet/report/guarantee_words.h"
@@ -126,6 +129,28 @@ Html method(const Certificate& certificate) {
   return all;
 }
 
+// The number of units that was declared or charged, where the certificate tells one.
+std::optional<double> units_of(const Certificate& certificate) {
+  for (const Fact& fact : certificate.facts) {
+    if (fact.fact != "number of units in training") continue;
+    char* end = nullptr;
+    const double units = std::strtod(fact.detail.c_str(), &end);
+    if (end != fact.detail.c_str() && std::isfinite(units) && units >= 1) return units;
+  }
+  return std::nullopt;
+}
+
+Html large_delta(const Certificate& certificate) {
+  const auto units = units_of(certificate);
+  if (!units || certificate.guarantee.delta <= advised_delta(*units)) return Html();
+  return paragraph(
+      strong("Delta is large for so many units. ") +
+      text("It should be at most a tenth of one in their number (about " + significant(*units) +
+           "), so at most " + one_in(advised_delta(*units)) + "; here it is " +
+           one_in(certificate.guarantee.delta) +
+           ". A method that publishes one record picked at random has a delta of one in their number."));
+}
+
 Html facts(const Certificate& certificate) {
   std::vector<std::vector<Html>> rows;
   for (const Fact& fact : certificate.facts) {
@@ -242,7 +267,8 @@ std::string page_of(const Certificate& certificate, const Json& card, const Json
       {"Compared", text(relation_words(guarantee)), text(relation_sentence(guarantee))},
   }));
   page.section("one-person", "What it means for one person", meaning_for_one(guarantee));
-  page.section("not-promised", "What it does not promise", not_promised(guarantee));
+  page.section("not-promised", "What it does not promise",
+               large_delta(certificate) + not_promised(guarantee));
   page.section("budget", "How the budget was spent", spending(certificate));
   page.section("method", "How the model was made", method(certificate));
   page.section("facts", "What was learned from the data, and how", facts(certificate));

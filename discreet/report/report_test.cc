@@ -109,6 +109,22 @@ TEST(Report, ATestSeedIsSaidAloudAndOnlyThen) {
   EXPECT_FALSE(has(render(certificate()), "NOT PRIVATE"));
 }
 
+// By the number that was declared or charged, which the certificate tells: a tenth of one in it is advised.
+TEST(Report, ADeltaThatIsLargeForSoManyUnitsIsSaid) {
+  Certificate one = certificate();  // delta 1e-5
+  EXPECT_FALSE(has(render(one), "Delta is large"));
+  for (const auto& [detail, said] : {std::pair{"9999.5", false},
+                                     {"10001", true},
+                                     {"250 with noise", false},
+                                     {"25000 with noise", true},
+                                     {"unknown", false}}) {
+    one.facts.back() = {"number of units in training", "private", detail};
+    const std::string page = render(one);
+    EXPECT_EQ(has(page, "Delta is large for so many units"), said) << detail;
+    EXPECT_EQ(page_check::problem(page), "");
+  }
+}
+
 TEST(Report, LostStepsAndRepeatedAttemptsAreTold) {
   const std::string page = render(interrupted());
   EXPECT_TRUE(has(page, "<data value=\"3\">3</data> steps were charged and then lost"));

@@ -7,6 +7,7 @@
 #include "discreet/base/error.h"
 #include "discreet/runner/arguments.h"
 #include "discreet/runner/command.h"
+#include "discreet/train/few_records.h"
 
 namespace discreet {
 
@@ -21,7 +22,12 @@ int run_inspect(const std::vector<std::string>& arguments) {
   add_table_options(app, header, separator);
   app.add_flag("--json", json, "one JSON object on standard output");
   if (!parse_arguments(app, arguments)) return 0;
-  const Json seen = inspect(open_data(data, table_options(header, separator)), target);
+  const OpenedData opened = open_data(data, table_options(header, separator));
+  Json seen = inspect(opened, target);
+  TrainJob job;  // with the default epsilon and delta
+  job.data = data;
+  if (!target.empty()) job.target = target;
+  if (const auto warning = too_few_records(job, opened)) seen["advice"].push_back(*warning);
   std::cout << (json ? seen.dump(2) + "\n" : inspection_text(seen));
   return 0;
 }

@@ -5,6 +5,7 @@
 
 #include "discreet/base/text.h"
 #include "discreet/runner/command.h"
+#include "discreet/train/few_records.h"
 
 namespace discreet {
 namespace {
@@ -32,6 +33,7 @@ int run_train(const std::vector<std::string>& arguments) {
   const TrainJob job = parse_train_job(arguments);
   if (job.dry_run) {
     const Plan plan = plan_of(job);
+    if (const auto warning = too_few_records(job)) std::cerr << "warning: " << *warning << "\n";
     if (job.json) {
       std::cout << plan.to_json().dump(2) << "\n";
     } else {

@@ -8,15 +8,19 @@
 
 namespace discreet {
 
-FeatureCache::FeatureCache(const Dataset& records, Network& network, const std::string& title) {
-  constexpr int64_t kBlockRows = 512;
+FeatureCache::FeatureCache(const Dataset& records, Network& network, const std::string& title,
+                           const std::string& advice) {
+  constexpr int64_t kBlockRows = 64;  // so few that Ctrl-C is heard soon, enough for fast products
   constexpr double kLargestHalf = 65504;
   torch::NoGradGuard no_grad;
   const torch::Tensor rows = records.rows_with_target();
   const int64_t count = rows.size(0);
   Progress progress(title, count);
   for (int64_t start = 0; start < count; start += kBlockRows) {
-    if (interrupted()) throw Error(ErrorKind::kInterrupted, "stopped while features were computed");
+    if (interrupted()) {
+      throw Error(ErrorKind::kInterrupted,
+                  "stopped while features were computed; nothing is lost: " + advice);
+    }
     const int64_t end = std::min(count, start + kBlockRows);
     const torch::Tensor block = network.fixed_features(records.features(rows.slice(0, start, end)));
     if (!features_.defined()) {

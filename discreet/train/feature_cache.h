@@ -14,10 +14,11 @@ namespace discreet {
 // The rows of `records` that have a target, as features ready for Network::forward. Whether a row has a
 // target depends on that row and on declared or released facts alone, so neighbouring data sets stay
 // neighbours. Memory: 2 bytes a feature and row; block by block, progress shown under `title`. `network` must
-// outlive nothing: it is used during construction only.
+// outlive nothing: it is used during construction only. kInterrupted between two blocks; the message ends
+// with `advice`.
 class FeatureCache : public Dataset {
  public:
-  FeatureCache(const Dataset& records, Network& network, const std::string& title);
+  FeatureCache(const Dataset& records, Network& network, const std::string& title, const std::string& advice);
 
   int64_t size() const override { return features_.size(0); }
   torch::Tensor features(torch::Tensor rows) const override;  // float32 [B, ...]

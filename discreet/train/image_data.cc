@@ -5,6 +5,7 @@
 #include "discreet/base/text.h"
 #include "discreet/data/csv_reader.h"
 #include "discreet/data/units.h"
+#include "discreet/train/few_records.h"
 #include "discreet/train/private_data.h"
 #include "discreet/train/published.h"
 
@@ -17,6 +18,7 @@ class ImageData : public PrivateData {
       : kind_(opened.kind),
         train_(std::move(*opened.train)),
         test_(std::move(opened.test)),
+        epsilon_(job.epsilon),
         units_(job.sample_size) {
     if (job.unit)
       throw Error(ErrorKind::kUnsupported, "--unit: allowed for tables only; each image is its own unit");
@@ -70,6 +72,21 @@ class ImageData : public PrivateData {
     return statistics_->mechanism().event();
   }
 
+  std::optional<std::string> too_few_records() const override {
+    const OpenTarget open = !classes_.empty()         ? OpenTarget::kNothing
+                            : kind_ == DataKind::kIdx ? OpenTarget::kLabels
+                                                      : OpenTarget::kClasses;
+    const double records = units_.value_or(static_cast<double>(train_.size()));
+    if (!probably_too_few(statistics_->mechanism(), open, records)) return {};
+    return too_few_words(records, epsilon_, declaration());
+  }
+
+  // The names of folders are not told: which of them may be said is the owner's to decide.
+  std::string declaration() const override {
+    return discreet::declaration({.name = "label"}) + " with the " +
+           (kind_ == DataKind::kIdx ? "labels' numbers" : "folders' names");
+  }
+
   Json estimate(RandomStream& random) const override {
     return statistics_->estimate(train_, random).to_json();
   }
@@ -92,7 +109,7 @@ class ImageData : public PrivateData {
     prepared.facts = {
         fact_of("size of images", Source::kIndependent, "the file's structure: all images have one size"),
         fact_of("number of units in training", facts.units_source,
-                detail(format_number(facts.units, 6), facts.units_source)),
+                detail(units_detail(facts), facts.units_source)),
         fact_of("classes", facts.classes_source,
                 detail(std::to_string(facts.classes.size()) + " classes", facts.classes_source)),
         fact_of("scale of pixels", Source::kIndependent,
@@ -161,6 +178,7 @@ class ImageData : public PrivateData {
   DataKind kind_;
   ImageDataset train_;
   std::optional<ImageDataset> test_, everything_;
+  double epsilon_;
   std::optional<double> units_;
   std::vector<std::string> classes_;
   std::string published_, test_origin_;

@@ -105,7 +105,8 @@ LoopResult run_loop(RunFolder& folder, Ledger& ledger, const PreparedData& data,
             ": every step was charged and lost in crashes; there is nothing to publish, start a new run");
   }
 
-  const FeatureCache records(*data.train, *network, "features");
+  const std::string advice = "go on with `discreet train --resume " + job.out.string() + "`";
+  const FeatureCache records(*data.train, *network, "features", advice);
   StepBudget budget(ledger, folder.run_id(), planned_steps, charged);
   const int64_t rows_at_once = piece_rows(network->architecture());
   const int64_t pieces = 1 + *training.plan.batch_size / rows_at_once;
@@ -167,8 +168,7 @@ LoopResult run_loop(RunFolder& folder, Ledger& ledger, const PreparedData& data,
     if (stop && counters.position < planned_steps) {
       throw Error(ErrorKind::kInterrupted, "stopped after step " + std::to_string(counters.position) +
                                                " of " + std::to_string(planned_steps) +
-                                               "; nothing is lost: go on with `discreet train --resume " +
-                                               job.out.string() + "`");
+                                               "; nothing is lost: " + advice);
     }
   }
   progress.finish();

@@ -61,6 +61,13 @@ class PrivateData {
   // Fixes how noisy the statistics are. Empty: everything is declared, nothing is released.
   virtual std::optional<Event> set_budget(const StatisticsBudget& budget) = 0;
 
+  // After set_budget: what to declare where there are so few records that the statistics will probably tell
+  // nothing (train/few_records.h). For the owner, never kept.
+  virtual std::optional<std::string> too_few_records() const = 0;
+
+  // What to declare so that nothing has to be estimated about the target.
+  virtual std::string declaration() const = 0;
+
   // One release of that event.
   virtual Json estimate(RandomStream& random) const = 0;
 
@@ -83,6 +90,9 @@ std::unique_ptr<PrivateData> make_image_data(const TrainJob& job, OpenedData ope
 // Share of the units that are kept out of training: as declared, else a tenth, or none where the data set has
 // a test part of its own.
 double holdout_share(const TrainJob& job, bool has_test_part);
+
+// The number of units in words; where the noise was too large to tell it, says so and what was used.
+std::string units_detail(const Facts& facts);
 
 // `source` in the certificate's words: "declared", "independent", "private".
 Fact fact_of(std::string fact, Source source, std::string detail);

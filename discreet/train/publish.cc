@@ -3,9 +3,12 @@
 #include <algorithm>
 
 #include "discreet/base/file.h"
+#include "discreet/base/random.h"
+#include "discreet/base/sampling.h"
 #include "discreet/base/text.h"
 #include "discreet/data/table_dataset.h"
 #include "discreet/evaluate/classification.h"
+#include "discreet/evaluate/guessing.h"
 #include "discreet/evaluate/outputs.h"
 #include "discreet/evaluate/regression.h"
 #include "discreet/model/model_file.h"
@@ -20,7 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kExamples = 12;
+constexpr int64_t kExamples = 12;
 
 void add_classification(const PreparedData& data, const torch::Tensor& scores, const torch::Tensor& targets,
                         OwnerFacts& page) {
@@ -77,6 +80,29 @@ torch::Tensor target_values(const PreparedData& data, const torch::Tensor& outpu
   return values;
 }
 
+// What a person would answer who knows the training records' targets and nothing of the record at hand.
+void add_guessing(const PreparedData& data, const torch::Tensor& scores, const torch::Tensor& targets,
+                  const torch::Tensor& values, OwnerFacts& page) {
+  const torch::Tensor trained = data.train->targets().index_select(0, data.train->rows_with_target());
+  if (trained.numel() == 0) return;
+  if (data.classes.empty()) {
+    const auto metrics = compare_with_guessing((target_values(data, scores) - values).abs(),
+                                               (target_values(data, trained).mean() - values).abs());
+    page.guessing = {"mean absolute error", "always the mean of the training records",
+                     metrics.model,         metrics.guess,
+                     metrics.margin,        false};
+    return;
+  }
+  // Records of classes that the model does not know are wrong either way.
+  const auto with_others = [&](const torch::Tensor& right) {
+    return torch::cat({right.to(torch::kFloat64), torch::zeros({data.test_other_classes}, torch::kFloat64)});
+  };
+  const auto metrics = compare_with_guessing(with_others(scores.argmax(1).eq(targets)),
+                                             with_others(targets.eq(most_frequent_class(trained))));
+  page.guessing = {"accuracy", "always the most frequent class", metrics.model, metrics.guess, metrics.margin,
+                   true};
+}
+
 void add_predictions(const PreparedData& data, const torch::Tensor& scores, OwnerFacts& page) {
   const torch::Tensor probabilities = data.classes.empty() ? scores : torch::softmax(scores, 1);
   const auto fill = [&](auto& example, size_t i) {
@@ -122,6 +148,7 @@ OwnerFacts owner_facts(const TrainJob& job, const PrivateData& source, const Pre
   page.training_records = data.train->rows_with_target().size(0);
   page.training_seconds = trained.seconds;
   page.warnings = source.warnings();
+  page.warnings.insert(page.warnings.end(), data.warnings.begin(), data.warnings.end());
   if (trained.not_finite > 0)
     page.warnings.push_back(std::to_string(trained.not_finite) +
                             " gradients were not finite and counted as zero");
@@ -149,14 +176,21 @@ OwnerFacts owner_facts(const TrainJob& job, const PrivateData& source, const Pre
         "the model's outputs are not finite: training diverged; try a smaller --learning-rate");
     return page;
   }
+  const torch::Tensor values =
+      data.classes.empty() ? data.test_values.index_select(0, rows) : torch::Tensor();
   if (data.classes.empty()) {
-    add_regression(target_values(data, scores), data.test_values.index_select(0, rows), page);
+    add_regression(target_values(data, scores), values, page);
   } else {
     add_classification(data, scores, targets, page);
   }
-  const auto* first = rows.data_ptr<int64_t>();
-  source.add_examples(data, {first, first + std::min<int64_t>(kExamples, rows.size(0))}, page);
-  add_predictions(data, scores, page);
+  add_guessing(data, scores, targets, values, page);
+  RandomStream random =
+      job.seed_for_tests ? RandomStream::for_tests(*job.seed_for_tests) : RandomStream::from_kernel();
+  const std::vector<int64_t> chosen = choose(random, rows.size(0), std::min(kExamples, rows.size(0)));
+  std::vector<int64_t> examples;
+  for (const int64_t place : chosen) examples.push_back(rows[place].item<int64_t>());
+  source.add_examples(data, examples, page);
+  add_predictions(data, scores.index_select(0, torch::tensor(chosen, torch::kInt64)), page);
   return page;
 }
 

@@ -54,6 +54,7 @@ fs::path owner_page_of(const fs::path& package) {
 
 RunFolder RunFolder::create(const TrainJob& job) {
   const fs::path path = run_folder_of(job.out);
+  require_folder_of(job.out);
   if (fs::exists(job.out)) {
     throw Error(ErrorKind::kAlreadyExists,
                 job.out.string() + ": exists already; --out names another package, or move this one away");

@@ -1,5 +1,6 @@
 // A table as the data of a run.
 #include <map>
+#include <set>
 
 #include "discreet/base/error.h"
 #include "discreet/base/text.h"
@@ -8,6 +9,7 @@
 #include "discreet/data/preflight.h"
 #include "discreet/data/table_dataset.h"
 #include "discreet/data/units.h"
+#include "discreet/train/few_records.h"
 #include "discreet/train/private_data.h"
 
 namespace discreet {
@@ -44,7 +46,7 @@ class TableData : public PrivateData {
         warnings.push_back("column '" + identifier.column +
                            "' looks like an identifier that repeats: the guarantee is for one row, " +
                            "not for one person; if one person has several rows, use --unit " +
-                           identifier.column);
+                           shell_word(identifier.column));
       }
     }
     return warnings;
@@ -61,6 +63,17 @@ class TableData : public PrivateData {
     if (!statistics_->mechanism().needed()) return std::nullopt;
     return statistics_->mechanism().event();
   }
+
+  std::optional<std::string> too_few_records() const override {
+    const auto& units = split_->train.units;
+    const auto records = job_.sample_size ? *job_.sample_size * (1 - holdout_)
+                         : units.empty()  ? static_cast<double>(split_->train.table.rows())
+                                          : static_cast<double>(std::set(units.begin(), units.end()).size());
+    if (!probably_too_few(statistics_->mechanism(), open_target(*declared_.target), records)) return {};
+    return too_few_words(records, job_.epsilon, declaration());
+  }
+
+  std::string declaration() const override { return discreet::declaration(*declared_.target); }
 
   Json estimate(RandomStream& random) const override {
     return statistics_->estimate(split_->train, random).to_json();
@@ -131,8 +144,7 @@ void TableData::add_facts(const TableFacts& facts, PreparedData& prepared) const
                                    job_.header.has_value() ? Source::kDeclared : Source::kIndependent,
                                    job_.header == false ? "column1, column2, ...: the first line is a record"
                                                         : "the table's first line, which holds no record"));
-  prepared.facts.push_back(
-      fact_of("number of units in training", facts.units_source, format_number(facts.units, 6)));
+  prepared.facts.push_back(fact_of("number of units in training", facts.units_source, units_detail(facts)));
   for (const auto& [source, names] : kinds)
     prepared.facts.push_back(fact_of("types of columns", source, names));
   for (const auto& [source, names] : knots)

@@ -18,6 +18,7 @@
 #include "discreet/report/plot.h"
 #include "discreet/store/ledger.h"
 #include "discreet/train/certify.h"
+#include "discreet/train/few_records.h"
 #include "discreet/train/loop.h"
 #include "discreet/train/private_data.h"
 #include "discreet/train/publish.h"
@@ -70,6 +71,7 @@ void reserve(RunFolder& folder, Ledger& ledger, const PrivateData& data) {
   DatasetSketch sketch = ledger.new_sketch();
   data.for_each_record([&](std::string_view record) { sketch.add(record); });
   const std::string dataset = ledger.identify(sketch, job.name, {job.same_as.value_or(""), job.new_dataset});
+  const std::string known = ledger.dataset(dataset).name;
   folder.store_digest(digest_of(data, folder.split_key()));
   ledger.reserve({.dataset = dataset,
                   .epsilon = job.epsilon,
@@ -77,7 +79,12 @@ void reserve(RunFolder& folder, Ledger& ledger, const PrivateData& data) {
                   .relation = job.relation,
                   .unit = job.unit ? "column " + *job.unit : "row",
                   .name = job.out.stem().string(),
-                  .id = folder.run_id()});
+                  .id = folder.run_id(),
+                  .label = job.name});
+  if (known != job.name) {
+    std::cerr << "note: the ledger recognised these records as '" << known << "', whose runs count together; "
+              << "the data set is now called '" << job.name << "' there\n";
+  }
 }
 
 // The statistics of a run: declared away, found stored, or charged and drawn. `attempts` counts what was
@@ -100,7 +107,7 @@ Json obtain_facts(RunFolder& folder, Ledger& ledger, const PrivateData& data,
                   folder.path().string() +
                       ": the ledger knows nothing of the statistics that are stored here; it was set back");
     }
-    // A release that told too little is told again, not paid for again.
+    // A release that told too little is told again, not paid for again (end_refused).
     if (stored->contains("refused"))
       throw Error(ErrorKind::kInvalidArgument, stored->at("refused").get<std::string>());
     return *stored;
@@ -125,6 +132,19 @@ Json obtain_facts(RunFolder& folder, Ledger& ledger, const PrivateData& data,
   }
 }
 
+// A release that told too little to train on ends its run: what it cost stays charged, the rest does not.
+[[noreturn]] void end_refused(RunFolder& folder, Ledger& ledger, const PrivateData& data,
+                              const std::string& reason) {
+  if (ledger.run(folder.run_id()).status == "reserved") ledger.give_up(folder.run_id());
+  const RunRecord record = ledger.run(folder.run_id());
+  folder.remove();
+  throw Error(ErrorKind::kInvalidArgument,
+              reason + ". The run has ended; its statistics stay charged: epsilon " +
+                  format_number(record.counted_epsilon()) + ", delta " +
+                  format_number(record.counted_delta()) +
+                  ". What is declared costs nothing: --schema FILE, where FILE holds " + data.declaration());
+}
+
 // Before anything is reserved: what the statistics will release, or nothing where everything is declared.
 std::optional<Event> fix_statistics(const TrainJob& job, PrivateData& data, double share) {
   const double epsilon = share * job.epsilon, delta = share * job.delta;
@@ -133,10 +153,7 @@ std::optional<Event> fix_statistics(const TrainJob& job, PrivateData& data, doub
                                                  format_number(kMinTargetEpsilon) + ", not " +
                                                  format_number(epsilon));
   }
-  // Half of the share's delta pays for the selection of classes, half for the noise.
-  const StatisticsBudget budget{
-      job.relation, calibrate_noise_multiplier(epsilon, delta / 2, job.relation, 1.0, 1), delta / 2};
-  std::optional<Event> event = data.set_budget(budget);
+  std::optional<Event> event = data.set_budget(statistics_budget(job, share));
   if (event && rdp_epsilon(*event, job.relation, delta) > epsilon) {
     throw Error(ErrorKind::kUnsupported, "the private statistics do not fit their share of the budget");
   }
@@ -181,11 +198,34 @@ TrainResult go_on(RunFolder& folder, Ledger& ledger, PrivateData& data,
                   const std::optional<Event>& statistics) {
   const TrainJob& job = folder.job();
   const double share = statistics_share(job, data.kind());
+  const auto refused = [&] {
+    const std::optional<Json> stored = folder.facts();
+    return stored && stored->contains("refused");
+  };
+  if (const RunRecord run = ledger.run(folder.run_id()); run.status != "reserved" && !refused()) {
+    throw Error(ErrorKind::kInvalidArgument, "run " + run.id + " is " + run.status +
+                                                 " and cannot go on; remove " + folder.path().string());
+  }
   int64_t attempts = 0;
-  const Json facts = obtain_facts(folder, ledger, data, statistics, share, attempts);
+  Json facts;
+  try {
+    facts = obtain_facts(folder, ledger, data, statistics, share, attempts);
+  } catch (const Error& error) {
+    if (attempts > 0 && refused()) end_refused(folder, ledger, data, error.what());
+    throw;
+  }
   const PreparedData prepared = data.prepare(facts);
   for (const std::string& warning : prepared.warnings) std::cerr << "note: " << warning << "\n";
 
+  if (job.delta > advised_delta(prepared.units)) {
+    std::cerr << "note: delta " << format_number(job.delta) << " is large for about " << about(prepared.units)
+              << " units ("
+              << (prepared.units_source == Source::kPrivate    ? "counted with noise"
+                  : prepared.units_source == Source::kDeclared ? "as declared"
+                                                               : "a public number")
+              << "): advised is at most a tenth of one in their number, "
+              << format_number(advised_delta(prepared.units), 2) << "\n";
+  }
   const TrainingPlan training = make_training_plan(job, prepared, statistics ? share : 0.0, attempts);
   const RunRecord record = ledger.run(folder.run_id());
   if (record.planned_steps == 0) {
@@ -211,7 +251,11 @@ TrainResult go_on(RunFolder& folder, Ledger& ledger, PrivateData& data,
                                            .ledger_head = ledger.head()});
   const OwnerFacts owner = owner_facts(job, data, prepared, trained, certificate.guarantee);
   publish(job, prepared, training, *trained.network, certificate, owner);
-  return settle(folder, ledger);
+  const TrainResult result = settle(folder, ledger);
+  if (const std::string line = guessing_line(owner); !line.empty()) {
+    std::cerr << "on the held-out part: " << line << "; private, for your eyes: see the owner's page\n";
+  }
+  return result;
 }
 
 }  // namespace
@@ -259,6 +303,7 @@ TrainResult train(const TrainJob& job) {
   own_signing_key();
   const auto statistics = fix_statistics(folder.job(), *data, statistics_share(folder.job(), data->kind()));
   for (const std::string& warning : data->warnings()) std::cerr << "warning: " << warning << "\n";
+  if (const auto warning = data->too_few_records()) std::cerr << "warning: " << *warning << "\n";
   Ledger ledger = open_ledger(folder.job());
   reserve(folder, ledger, *data);
   cleanup.reserved = true;

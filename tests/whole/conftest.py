@@ -7,6 +7,7 @@ import pathlib
 import random
 import struct
 import subprocess
+import zlib
 
 import pytest
 
@@ -90,6 +91,29 @@ def idx_images(count=400, size=12, seed=1):
 @pytest.fixture
 def table(place):
     place.write("people.csv", people())
+    return place
+
+
+def png(bright_left, source, size=12):
+    """A small grey picture, bright on one side."""
+    lines = b""
+    for _ in range(size):
+        lines += b"\0" + bytes(source.randint(120, 255) if (x < size // 2) == bright_left else source.randint(0, 110)
+                               for x in range(size))
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    header = struct.pack(">IIBBBBB", size, size, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+
+
+@pytest.fixture
+def photos(place):
+    """600 pictures in a sub-folder a class; the classes are declared in schema.json."""
+    source = random.Random(3)
+    for number in range(600):
+        side = "left" if number < 300 else "right"
+        place.write(f"photos/{side}/{number:03d}.png", png(side == "left", source))
+    place.write("schema.json", '{"target": {"name": "label", "classes": ["left", "right"]}}')
     return place
 
 

@@ -48,6 +48,35 @@ def test_a_line_without_an_end(place):
     refused(place, 7, "train", "people.csv", *QUICK, says="line")
 
 
+@pytest.mark.parametrize("name, content, says", [
+    ("one.png", b"\x89PNG\r\n\x1a\n" + bytes(40), "folder of images"),
+    ("one.jpg", b"\xff\xd8\xff\xe0" + bytes(40), "folder of images"),
+    ("people.xlsx", b"PK\x03\x04" + bytes(40), "not CSV"),
+    ("people.json", b'[{"age": 3}]', "not CSV"),
+])
+def test_files_that_are_no_tables(place, name, content, says):
+    place.write(name, content)
+    refused(place, 2, "train", name, says=[name, says])
+
+
+def test_a_folder_that_is_not_there(table):
+    refused(table, 3, "train", "people.csv", *QUICK, "--out", "no/where/p.discreet", says="the folder no/where does not exist")
+
+
+def test_predictions_do_not_go_into_a_package(table):
+    table.run("train", "people.csv", *QUICK, "--out", "p.discreet")
+    for out, code, says in [("p.discreet/guesses.csv", 2, "invalid"), ("no/guesses.csv", 3, "the folder no does not exist")]:
+        assert says in table.run("predict", "p.discreet", "people.csv", "--out", out, code=code).err
+    assert table.run("verify", "p.discreet", "--json").json["valid"] is True
+
+
+def test_a_flag_that_is_advised_can_be_copied(place):
+    lines = people(600).splitlines()
+    rows = [f"{1000 + i % 150}," + line for i, line in enumerate(lines[1:])]
+    place.write("visits.csv", "\n".join(["patient id," + lines[0], *rows]) + "\n")
+    assert "--unit 'patient id'" in place.run("inspect", "visits.csv").out
+
+
 def test_a_missing_file(place):
     refused(place, 3, "train", "nowhere.csv", says="nowhere.csv")
 

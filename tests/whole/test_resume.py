@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from conftest import QUICK
+from conftest import QUICK, idx_images
 
 # Many small steps: some seconds of them.
 SLOW = ["--target", "happy", "--batch-size", "60", "--epochs", "1500"]
@@ -71,6 +71,21 @@ def test_ctrl_c_leaves_a_run_that_goes_on(table):
     _, training, runs = released_and_charged(table, "p.discreet")
     assert training["steps_lost"] == 0
     assert runs[0]["charged_steps"] == training["steps"]
+
+
+def test_ctrl_c_while_features_are_computed(place):
+    """Some seconds of wavelet scattering, which is not charged and is done again."""
+    pixels, labels = idx_images(4000, size=28)
+    place.write("shapes/train-images-idx3-ubyte", pixels)
+    place.write("shapes/train-labels-idx1-ubyte", labels)
+    process = place.start("train", "shapes", "--model", "scatter-linear", "--epochs", "1", "--out", "p.discreet")
+    deadline = time.monotonic() + 60
+    while not ((place.path / "p.discreet.run" / "facts.json").exists() and the_run(place)["planned_steps"] > 0):
+        assert process.poll() is None and time.monotonic() < deadline
+    process.send_signal(signal.SIGINT)
+    _, words = process.communicate(timeout=30)
+    assert process.returncode == 130 and b"features" in words and b"--resume" in words, words.decode()
+    place.run("train", "--resume", "p.discreet")
 
 
 def test_resume_refuses_changed_data(table):

@@ -1,4 +1,5 @@
 """From data to a package: what is written, what it says, and what must not be in it."""
+import html
 import json
 import os
 import pathlib
@@ -199,6 +200,55 @@ def test_images_train_and_predict(images):
     assert labels[0] == "label" and len(labels) == 1201 and set(labels[1:]) <= {"0", "1"}
 
 
+def test_a_folder_of_images_trains_and_predictions_name_the_files(photos):
+    flags = ["--schema", "schema.json", "--batch-size", "100", "--epochs", "3", "--model", "linear"]
+    photos.run("train", "photos", *flags, "--seed-for-tests", "4", "--out", "p.discreet")
+    photos.run("predict", "p.discreet", "photos", "--out", "guesses.csv")
+    head, *lines = (photos.path / "guesses.csv").read_text().splitlines()
+    assert head == "label,left,right,file"
+    files = [line.split(",")[-1] for line in lines]
+    assert files == sorted(str(p.relative_to(photos.path / "photos")) for p in photos.path.glob("photos/*/*.png"))
+    assert not any(name in path.read_text(errors="replace") for path in (photos.path / "p.discreet").iterdir()
+                   for name in ("000.png", "599.png"))
+    # The page shows test records drawn at random: of a folder's sorted files not the first class alone.
+    page = (photos.path / "p.owner.html").read_text()
+    assert len(set(re.findall(r'alt="Test record of class (\w+)"', page))) == 2 and page.count("Test record of") == 12
+
+
+def test_the_owner_is_told_how_the_model_compares_with_guessing(table):
+    result = train(table, "--target", "happy", "--batch-size", "200", "--epochs", "8")
+    line = next(line for line in result.err.splitlines() if line.startswith("on the held-out part: "))
+    model, guess = (float(part) for part in re.findall(r"(\d+\.\d)\u00a0%", line))
+    assert model > guess + 10 and 45 < guess < 80 and "the owner's page" in line
+    page = (table.path / "people.owner.html").read_text()
+    assert "better than guessing" in page and f"{guess}\u00a0%" in page
+    assert "held-out part" not in result.out
+    for path in (table.path / "people.discreet").iterdir():
+        assert "guessing" not in path.read_text(errors="replace")
+
+
+def test_a_model_that_learnt_nothing_is_called_that(table):
+    result = train(table, "--target", "happy", "--batch-size", "200", "--epochs", "1", "--learning-rate", "1e-8")
+    page = (table.path / "people.owner.html").read_text()
+    assert "no better" in result.err and "no better than answering always the most frequent class" in page
+
+
+def test_the_runs_notes_are_on_the_owners_page(table):
+    result = train(table, *QUICK, "--epsilon", "1")
+    notes = [line.removeprefix("note: ") for line in result.err.splitlines() if "noise is too large" in line]
+    page = html.unescape((table.path / "people.owner.html").read_text())
+    assert notes and all(note in page for note in notes)
+
+
+def test_a_large_delta_is_pointed_out(table):
+    flags = [*QUICK, "--sample-size", "1500"]  # 1350 in training: advised is 7.4e-5
+    assert "is large for" not in train(table, *flags, "--delta", "7e-5", out="a.discreet").err
+    assert "Delta is large" not in (table.path / "a.discreet/report.html").read_text()
+    said = train(table, *flags, "--delta", "8e-5", out="b.discreet").err
+    assert "note: delta 8e-05 is large for about 1400 units (as declared)" in said
+    assert "Delta is large for so many units" in (table.path / "b.discreet/report.html").read_text()
+
+
 def test_a_dry_run_touches_nothing_and_has_the_keys_of_plan(table):
     before = sorted(p.name for p in table.path.iterdir())
     plan = table.run("train", "people.csv", *QUICK, "--dry-run", "--json").json
@@ -275,8 +325,29 @@ def test_statistics_that_tell_too_little_are_paid_for_all_the_same(place):
     assert "'happy'" in refused.err and "budget" in refused.err
     dataset = place.run("budget", "--json").json["datasets"][0]
     run = dataset["runs"][0]
-    assert (run["statistics_attempts"], run["status"], run["charged_steps"]) == (1, "reserved", 0)
-    assert dataset["spent"] == {"epsilon": 0.3, "delta": 1e-5}
-    again = place.run("train", "--resume", "few.discreet", code=2)  # the same is told once more, for nothing
-    assert again.err.strip().splitlines()[-1] == refused.err.strip().splitlines()[-1]
-    assert place.run("budget", "--json").json["datasets"][0]["runs"][0]["statistics_attempts"] == 1
+    assert (run["statistics_attempts"], run["status"], run["charged_steps"]) == (1, "given-up", 0)
+    # The statistics' tenth, and no more: nothing else was released.
+    assert 0.025 < dataset["spent"]["epsilon"] <= 0.03 and 8e-7 < dataset["spent"]["delta"] <= 1e-6
+    assert (run["epsilon"], run["delta"]) == (dataset["spent"]["epsilon"], dataset["spent"]["delta"])
+    assert "stay charged" in refused.err and '{"target": {"name": "happy", "classes": [' in refused.err
+    assert not list(place.path.glob("few*"))
+    place.run("train", "--resume", "few.discreet", code=3)
+    # What the message advises works, and costs the run nothing but training.
+    place.write("schema.json", '{"target": {"name": "happy", "classes": ["yes", "no"]}}')
+    place.run("train", "people.csv", "--schema", "schema.json", "--epsilon", "0.3", "--batch-size", "10", "--epochs", "1",
+              "--out", "few.discreet")
+
+
+def test_too_few_records_are_pointed_out_before_anything_is_charged(place):
+    place.write("people.csv", people(275))
+    said = place.run("train", "people.csv", "--target", "happy", "--epsilon", "1", "--out", "a.discreet", code=None).err
+    first = said.splitlines()[0]
+    assert re.match(r"warning: about 2\d\d records are too few", first) and '"name": "happy", "classes": [' in first
+    assert "too few for private statistics" in place.run("inspect", "people.csv", "--target", "happy").out
+    dry = ["train", "people.csv", "--target", "happy", "--epsilon", "0.5", "--dry-run", "--sample-size"]
+    assert "about 90 records are too few" in place.run(*dry, "100").err
+    assert "too few" not in place.run(*dry, "100000").err
+    place.write("schema.json", '{"target": {"name": "happy", "classes": ["yes", "no"]}}')
+    assert "too few" not in place.run(*dry, "100", "--schema", "schema.json").err
+    place.write("many.csv", people(3000))
+    assert "too few" not in place.run("inspect", "many.csv", "--target", "happy").out
