@@ -54,5 +54,8 @@ Plan make_plan(const PlanRequest& request);
 constexpr double advised_delta(double units) {
   return 0.1 / units;
 }
+constexpr bool is_large_delta(double delta, double units) {
+  return delta * units >= 1;
+}
 
 }  // namespace discreet

@@ -142,7 +142,7 @@ std::optional<double> units_of(const Certificate& certificate) {
 
 Html large_delta(const Certificate& certificate) {
   const auto units = units_of(certificate);
-  if (!units || certificate.guarantee.delta <= advised_delta(*units)) return Html();
+  if (!units || !is_large_delta(certificate.guarantee.delta, *units)) return Html();
   return paragraph(
       strong("Delta is large for so many units. ") +
       text("It should be at most a tenth of one in their number (about " + significant(*units) +

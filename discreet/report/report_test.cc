@@ -109,14 +109,14 @@ TEST(Report, ATestSeedIsSaidAloudAndOnlyThen) {
   EXPECT_FALSE(has(render(certificate()), "NOT PRIVATE"));
 }
 
-// By the number that was declared or charged, which the certificate tells: a tenth of one in it is advised.
+// By the number that was declared or charged, which the certificate tells: one in it hides no single record.
 TEST(Report, ADeltaThatIsLargeForSoManyUnitsIsSaid) {
   Certificate one = certificate();  // delta 1e-5
   EXPECT_FALSE(has(render(one), "Delta is large"));
-  for (const auto& [detail, said] : {std::pair{"9999.5", false},
-                                     {"10001", true},
+  for (const auto& [detail, said] : {std::pair{"99999.5", false},
+                                     {"100001", true},
                                      {"250 with noise", false},
-                                     {"25000 with noise", true},
+                                     {"250000 with noise", true},
                                      {"unknown", false}}) {
     one.facts.back() = {"number of units in training", "private", detail};
     const std::string page = render(one);

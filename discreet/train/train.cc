@@ -217,7 +217,7 @@ TrainResult go_on(RunFolder& folder, Ledger& ledger, PrivateData& data,
   const PreparedData prepared = data.prepare(facts);
   for (const std::string& warning : prepared.warnings) std::cerr << "note: " << warning << "\n";
 
-  if (job.delta > advised_delta(prepared.units)) {
+  if (is_large_delta(job.delta, prepared.units)) {
     std::cerr << "note: delta " << format_number(job.delta) << " is large for about " << about(prepared.units)
               << " units ("
               << (prepared.units_source == Source::kPrivate    ? "counted with noise"

@@ -241,11 +241,11 @@ def test_the_runs_notes_are_on_the_owners_page(table):
 
 
 def test_a_large_delta_is_pointed_out(table):
-    flags = [*QUICK, "--sample-size", "1500"]  # 1350 in training: advised is 7.4e-5
-    assert "is large for" not in train(table, *flags, "--delta", "7e-5", out="a.discreet").err
+    flags = [*QUICK, "--sample-size", "1500"]  # 1350 in training: one in it is 7.4e-4
+    assert "is large for" not in train(table, *flags, "--delta", "7e-4", out="a.discreet").err
     assert "Delta is large" not in (table.path / "a.discreet/report.html").read_text()
-    said = train(table, *flags, "--delta", "8e-5", out="b.discreet").err
-    assert "note: delta 8e-05 is large for about 1400 units (as declared)" in said
+    said = train(table, *flags, "--delta", "8e-4", out="b.discreet").err
+    assert "note: delta 0.0008 is large for about 1400 units (as declared)" in said
     assert "Delta is large for so many units" in (table.path / "b.discreet/report.html").read_text()
 
 
