@@ -66,13 +66,13 @@ def test_a_known_data_set_keeps_its_name_when_a_run_is_refused(table):
     def names():
         return table.run("budget", "--json").json["datasets"][0]["names"]
     table.run("train", "people.csv", *QUICK, "--name", "first", "--out", "a.discreet")
-    table.run("budget", "set", "first", "--epsilon", "7", "--delta", "0.001")
+    table.run("budget", "set", "first", "--epsilon", "9", "--delta", "0.001")
     table.run("train", "people.csv", *QUICK, "--name", "second", "--epsilon", "9", "--out", "b.discreet", code=6)
     assert names() == ["first"]
     said = table.run("train", "people.csv", *QUICK, "--name", "second", "--out", "b.discreet").err
     assert "recognised these records as 'first'" in said and "called 'second'" in said
     assert names() == ["first", "second"]
-    assert "recognised" not in table.run("train", "people.csv", *QUICK, "--name", "second", "--epsilon", "0.9",
+    assert "recognised" not in table.run("train", "people.csv", *QUICK, "--name", "second", "--epsilon", "2.5",
                                          "--out", "c.discreet").err
     assert table.run("budget", "second").out.startswith("second ")
     assert "first" in table.run("budget", "first", "--json").out

@@ -228,13 +228,21 @@ def test_the_owner_is_told_how_the_model_compares_with_guessing(table):
 
 
 def test_a_model_that_learnt_nothing_is_called_that(table):
-    result = train(table, "--target", "happy", "--batch-size", "200", "--epochs", "1", "--learning-rate", "1e-8")
+    """One answer in twenty is a no, for no reason: whoever ever answers no is wrong more often than right."""
+    source = random.Random(2)
+    header, *lines = (table.path / "people.csv").read_text().splitlines()
+    lines = [line.rsplit(",", 1)[0] + (",no" if source.random() < 0.05 else ",yes") for line in lines]
+    table.write("people.csv", "\n".join([header, *lines]) + "\n")
+    table.write("schema.json", '{"target": {"name": "happy", "classes": ["yes", "no"]}}')
+    result = train(table, "--schema", "schema.json", "--batch-size", "200", "--epochs", "1")
     page = (table.path / "people.owner.html").read_text()
     assert "no better" in result.err and "no better than answering always the most frequent class" in page
 
 
 def test_the_runs_notes_are_on_the_owners_page(table):
-    result = train(table, *QUICK, "--epsilon", "1")
+    # At this epsilon the noise on a count is larger than the 1,350 records: some column's type is never told.
+    table.write("schema.json", '{"target": {"name": "happy", "classes": ["yes", "no"]}}')
+    result = train(table, *QUICK, "--schema", "schema.json", "--epsilon", "0.2")
     notes = [line.removeprefix("note: ") for line in result.err.splitlines() if "noise is too large" in line]
     page = html.unescape((table.path / "people.owner.html").read_text())
     assert notes and all(note in page for note in notes)
