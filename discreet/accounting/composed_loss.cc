@@ -91,8 +91,7 @@ double best_tilt(const std::vector<LossPart>& parts, double delta) {
 }
 
 struct Window {
-  int64_t begin = 0;  // index of the sum, counted from the sum of the grids' first losses
-  int64_t size = 0;
+  int64_t begin = 0;                      // index of the sum, counted from the sum of the grids' first losses
   double first = 0;                       // loss at begin
   double log_moment = 0;                  // K(tilt)
   double tail_below = 0, tail_above = 0;  // bounds on the tilted sum's mass outside

@@ -79,14 +79,6 @@ double LossPair::threshold(double loss) const {
   return (high + std::log((b + std::hypot(b, d)) / 2) - log_c) / shift_;
 }
 
-double LossPair::least_loss() const {
-  return direction_ == Direction::kRemove && q_ < 1 ? log_rest_ : -kInfinity;
-}
-
-double LossPair::greatest_loss() const {
-  return direction_ == Direction::kAdd && q_ < 1 ? -log_rest_ : kInfinity;
-}
-
 LossPair::Masses LossPair::between(double low, double high) const {
   const double middle = normal_mass(low, high);
   switch (direction_) {

@@ -24,8 +24,6 @@ class LossPair {
   double loss(double t) const;
   // The t of this loss; -infinity at or below every loss, infinity at or above every loss.
   double threshold(double loss) const;
-  double least_loss() const;  // -infinity if there is none
-  double greatest_loss() const;
 
   struct Masses {
     double p = 0, q = 0;

@@ -1,5 +1,7 @@
 #include "discreet/train/train.h"
 
+#include <unistd.h>
+
 #include <iostream>
 #include <optional>
 
@@ -253,7 +255,11 @@ TrainResult go_on(RunFolder& folder, Ledger& ledger, PrivateData& data,
   publish(job, prepared, training, *trained.network, certificate, owner);
   const TrainResult result = settle(folder, ledger);
   if (const std::string line = guessing_line(owner); !line.empty()) {
-    std::cerr << "on the held-out part: " << line << "; private, for your eyes: see the owner's page\n";
+    // A terminal has eyes; anything else may be a log, which is no place for what private records gave.
+    if (isatty(STDERR_FILENO) == 1)
+      std::cerr << "on the held-out part: " << line << "; private, for your eyes: see the owner's page\n";
+    else
+      std::cerr << "how good it is stands on the owner's page\n";
   }
   return result;
 }
