@@ -27,7 +27,7 @@ std::optional<std::string> table_warning(const TrainJob& job, const TableSchema&
   const TableStatistics statistics(schema, job.sample_size,
                                    statistics_budget(job, statistics_share(job, DataKind::kTable)));
   if (!probably_too_few(statistics.mechanism(), open_target(*schema.target), records)) return std::nullopt;
-  return too_few_words(records, job.epsilon, declaration(*schema.target));
+  return too_few_words(job.epsilon, declaration(*schema.target));
 }
 
 std::optional<std::string> image_warning(const TrainJob& job, const TableSchema& schema, DataKind kind,
@@ -39,7 +39,7 @@ std::optional<std::string> image_warning(const TrainJob& job, const TableSchema&
                           : fixed                         ? OpenTarget::kLabels
                                                           : OpenTarget::kClasses;
   if (!probably_too_few(statistics.mechanism(), open, records)) return std::nullopt;
-  return too_few_words(records, job.epsilon, declaration({.name = "label"}));
+  return too_few_words(job.epsilon, declaration({.name = "label"}));
 }
 
 }  // namespace
@@ -78,9 +78,8 @@ bool probably_too_few(const CountMechanism& mechanism, OpenTarget open, double r
   return false;
 }
 
-std::string too_few_words(double records, double epsilon, const std::string& declaration) {
-  return "about " + about(records) + " records are too few for private statistics at epsilon " +
-         format_number(epsilon) + ": a run may well end with the statistics charged and no model; declare " +
+std::string too_few_words(double epsilon, const std::string& declaration) {
+  return "the records are too few for private statistics at epsilon " + format_number(epsilon) + ": a run may well end with the statistics charged and no model; declare " +
          "what they would have to tell, which costs nothing: --schema FILE, where FILE holds " + declaration;
 }
 

@@ -1,6 +1,6 @@
 // Whether there are so few records that the private statistics will probably tell nothing, and what to
-// declare instead: said to the owner before anything is charged. The words may hold the number of records, so
-// they go to standard error (or the owner's own `inspect`) and nowhere else.
+// declare instead: said to the owner before anything is charged. The words do not name their number, for
+// standard error is often kept as a log.
 #pragma once
 
 #include <optional>
@@ -35,7 +35,7 @@ std::string about(double records);
 // Two equal classes would not safely pass, or the range of that many numbers could not be told. `records`:
 // units in training.
 bool probably_too_few(const CountMechanism& mechanism, OpenTarget open, double records);
-std::string too_few_words(double records, double epsilon, const std::string& declaration);
+std::string too_few_words(double epsilon, const std::string& declaration);
 
 // The warning about data that was opened to be looked at, for a job with these settings; empty where there
 // are enough.

@@ -78,7 +78,7 @@ class ImageData : public PrivateData {
                                                       : OpenTarget::kClasses;
     const double records = units_.value_or(static_cast<double>(train_.size()));
     if (!probably_too_few(statistics_->mechanism(), open, records)) return {};
-    return too_few_words(records, epsilon_, declaration());
+    return too_few_words(epsilon_, declaration());
   }
 
   // The names of folders are not told: which of them may be said is the owner's to decide.

@@ -70,7 +70,7 @@ class TableData : public PrivateData {
                          : units.empty()  ? static_cast<double>(split_->train.table.rows())
                                           : static_cast<double>(std::set(units.begin(), units.end()).size());
     if (!probably_too_few(statistics_->mechanism(), open_target(*declared_.target), records)) return {};
-    return too_few_words(records, job_.epsilon, declaration());
+    return too_few_words(job_.epsilon, declaration());
   }
 
   std::string declaration() const override { return discreet::declaration(*declared_.target); }
