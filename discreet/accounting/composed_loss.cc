@@ -11,102 +11,46 @@
 namespace discreet {
 namespace {
 
-using Complex = std::complex<double>;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kUnit = 0x1p-53;
-constexpr double kWindowTail = 1e-13;  // of the tilted sum, outside the window on either side
-
-constexpr int64_t kMaxSize = int64_t{1} << 22;  // of the transform: 200 MB
+constexpr int64_t kMaxSize = int64_t{1} << 22;  // of the transform: 200 MB, or 400
+constexpr double kTailShare = 1e-7;             // of delta: what may be outside the window on either side
+constexpr double kRoundingShare = 3e-5;         // of delta, at most, where double precision is enough
+constexpr double kAimedShare = 1e-5;
+// What the transform loses a step, roughly, of the tilted sum: for the choice of a tilt.
+constexpr double kLossPerStep = 1e-12;
 
 [[noreturn]] void out_of_reach() {
   throw Error(ErrorKind::kUnsupported,
               "the plan is out of the pld accountant's reach (too much loss or too many steps); use rdp");
 }
 
-// ln E e^(tilt L) of one grid, with its first two derivatives by the tilt.
-struct Cumulants {
-  double value = 0, mean = 0, variance = 0;
-};
-
-Cumulants cumulants(const LossGrid& grid, double tilt) {
-  const double factor = std::exp(tilt * grid.step);
-  double scale = 1, sum = 0, first = 0, second = 0, log_scale = 0;
-  double index = 0;
-  for (const double mass : grid.mass) {
-    const double weight = mass * scale;
-    sum += weight;
-    first += weight * index;
-    second += weight * index * index;
-    scale *= factor;
-    if (scale > 1e100) {  // one that vanishes need not be kept: its terms are below 1e-200 of the first ones
-      const double down = 1 / scale;
-      sum *= down;
-      first *= down;
-      second *= down;
-      log_scale += std::log(scale);
-      scale = 1;
-    }
-    index += 1;
-  }
-  Cumulants result;
-  const double mean_index = first / sum;
-  result.value = std::log(sum) + log_scale + tilt * grid.first;
-  result.mean = grid.first + grid.step * mean_index;
-  result.variance = std::max(0.0, second / sum - mean_index * mean_index) * grid.step * grid.step;
-  return result;
-}
-
-using Grid = LossGrid LossPart::*;
-
-Cumulants of_sum(const std::vector<LossPart>& parts, Grid grid, double tilt) {
-  Cumulants sum;
-  for (const LossPart& part : parts) {
-    const Cumulants one = cumulants(part.*grid, tilt);
-    sum.value += part.count * one.value;
-    sum.mean += part.count * one.mean;
-    sum.variance += part.count * one.variance;
-  }
-  return sum;
-}
-
-// The tilt that is best for Chernoff's bound on epsilon at this delta: the least (K(tilt) - ln delta) / tilt,
-// where tilt K'(tilt) - K(tilt) = -ln delta. The left side grows with the tilt.
-double best_tilt(const std::vector<LossPart>& parts, double delta) {
-  const double goal = -std::log(delta);
-  const auto excess = [&](double tilt) {
-    const Cumulants sum = of_sum(parts, &LossPart::upper, tilt);
-    return tilt * sum.mean - sum.value - goal;
-  };
-  double low = 0, high = 1;
-  const double most = std::min(1e5, 2 / parts[0].upper.step);  // what the grid resolves
-  while (excess(high) < 0 && high < most) {
-    low = high;
-    high *= 4;
-  }
-  for (int round = 0; round < 12 && high - low > 0.02 * high; ++round) {
-    const double middle = low == 0 ? high / 4 : std::sqrt(low * high);
-    (excess(middle) < 0 ? low : high) = middle;
-  }
-  return std::min(high, most);
-}
-
+// Where the sum lies on the circle of the transform.
 struct Window {
-  int64_t begin = 0;                      // index of the sum, counted from the sum of the grids' first losses
-  double first = 0;                       // loss at begin
-  double log_moment = 0;                  // K(tilt)
-  double tail_below = 0, tail_above = 0;  // bounds on the tilted sum's mass outside
+  int64_t begin = 0;      // index of the sum, counted from the sum of the grids' first losses
+  double first = 0;       // loss at begin
+  double end = 0;         // loss
+  double log_moment = 0;  // K(tilt)
+  double tail = 0;        // bound on the tilted sum's mass outside, on either side
 };
 
-// Least (greatest) w with Pr[tilted sum beyond w] <= kWindowTail by Chernoff's bound.
-double edge(const std::vector<LossPart>& parts, Grid grid, double tilt, const Cumulants& sum, double sign) {
-  const double deviation = std::sqrt(std::max(sum.variance, 1e-300));
-  double best = kInfinity;
-  for (const double share : {2.0, 4.0, 6.0, 9.0, 14.0}) {
-    const double extra = std::min(share / deviation, 2 / (parts[0].*grid).step);
-    const double moment = of_sum(parts, grid, tilt + sign * extra).value - sum.value;
-    best = std::min(best, (moment - std::log(kWindowTail)) / extra);
-  }
-  return sign * best;
+Window window_of(const std::vector<LossPart>& parts, LossSide side, const ThinLoss& thin, double tilt,
+                 double tail) {
+  const double step = (parts[0].*side).step;
+  const double low = tilted_reach(parts, side, thin, tilt, tail, -1),
+               high = tilted_reach(parts, side, thin, tilt, tail, 1);
+  double origin = 0;
+  for (const LossPart& part : parts) origin += part.count * (part.*side).first;
+  if (!((low - origin) / step < 0x1p53 && (high - low) / step < static_cast<double>(kMaxSize)))
+    out_of_reach();
+  Window window;
+  window.begin = std::max<int64_t>(0, static_cast<int64_t>(std::floor((low - origin) / step)));
+  window.first = origin + static_cast<double>(window.begin) * step;
+  window.end = high;
+  for (const LossPart& part : parts)  // as in put_tilted: the same roundings cancel
+    window.log_moment += part.count * loss_moments(part.*side, tilt).value;
+  window.tail = 2 * tail;  // twice: the moments are rounded
+  return window;
 }
 
 int64_t fast_size(int64_t least) {
@@ -122,29 +66,36 @@ int64_t fast_size(int64_t least) {
 
 // Tilted masses of one step, wrapped into a circle of this size and added to `out` as its real or imaginary
 // part; they add up to 1.
-void put_tilted(const LossGrid& grid, double tilt, const Cumulants& cumulant, bool imaginary,
-                std::vector<Complex>& out) {
+template <typename Real>
+void put_tilted(const LossGrid& grid, double tilt, bool imaginary, std::vector<std::complex<Real>>& out) {
   const auto size = out.size();
-  auto* numbers = reinterpret_cast<double*>(out.data()) + (imaginary ? 1 : 0);
+  auto* numbers = reinterpret_cast<Real*>(out.data()) + (imaginary ? 1 : 0);
   size_t at = 0;
-  const double per_step = tilt * grid.step, start = tilt * grid.first - cumulant.value;
-  double scale = 0;
-  const double factor = std::exp(per_step);
+  const Real per_step = static_cast<Real>(tilt) * static_cast<Real>(grid.step),
+             start = static_cast<Real>(tilt) * static_cast<Real>(grid.first) -
+                     static_cast<Real>(loss_moments(grid, tilt).value);
+  Real scale = 0;
+  const Real factor = std::exp(per_step);
   for (size_t i = 0; i < grid.mass.size(); ++i) {
-    if (i % 32 == 0) scale = std::exp(start + static_cast<double>(i) * per_step);
-    numbers[2 * at] += grid.mass[i] * scale;
+    if (i % 32 == 0) scale = std::exp(start + static_cast<Real>(i) * per_step);
+    numbers[2 * at] += static_cast<Real>(grid.mass[i]) * scale;
     scale *= factor;
     if (++at == size) at = 0;
   }
 }
 
-double norm(const std::vector<Complex>& values) {
-  double sum = 0;
-  for (const Complex& value : values) sum += std::norm(value);
-  return std::sqrt(sum);
+template <typename Real>
+double norm(const std::vector<std::complex<Real>>& values) {
+  Real sum = 0;
+  for (const auto& value : values) sum += std::norm(value);
+  return static_cast<double>(std::sqrt(sum));
 }
 
-Complex power(Complex base, double exponent) {
+// base^exponent; 0 below e^-100.
+template <typename Real>
+std::complex<Real> power(std::complex<Real> base, double exponent) {
+  using Complex = std::complex<Real>;
+  if (static_cast<double>(std::norm(base)) < std::exp(-200 / exponent)) return 0;
   Complex result = 1;
   for (auto left = static_cast<uint64_t>(exponent); left > 0; left >>= 1) {
     if (left & 1)
@@ -155,108 +106,147 @@ Complex power(Complex base, double exponent) {
   return result;
 }
 
-}  // namespace
+// The tilted sums of the upper and of the lower grids, on a circle.
+struct TiltedSums {
+  std::vector<double> upper, lower;
+  double error = 0;  // of either, Euclidean norm
+};
 
-ComposedLoss::ComposedLoss(const std::vector<LossPart>& parts, double delta) {
-  const double tilt = best_tilt(parts, delta), step = parts[0].upper.step;
-  Window windows[2];
-  const Grid grids[2] = {&LossPart::upper, &LossPart::lower};
-  int64_t least_size = 64;
-  for (int side = 0; side < 2; ++side) {
-    const Cumulants sum = of_sum(parts, grids[side], tilt);
-    const double low = edge(parts, grids[side], tilt, sum, -1), high = edge(parts, grids[side], tilt, sum, 1);
-    double origin = 0;
-    for (const LossPart& part : parts) origin += part.count * (part.*grids[side]).first;
-    Window& window = windows[side];
-    if (!((low - origin) / step < 0x1p53 && (high - low) / step < static_cast<double>(kMaxSize)))
-      out_of_reach();
-    window.begin = std::max<int64_t>(0, static_cast<int64_t>(std::floor((low - origin) / step)));
-    window.first = origin + static_cast<double>(window.begin) * step;
-    window.log_moment = sum.value;
-    window.tail_below = window.tail_above = 2 * kWindowTail;  // twice: the moments are rounded
-    least_size = std::max(least_size, static_cast<int64_t>(std::ceil((high - window.first) / step)) + 2);
-  }
-  const int64_t size = fast_size(least_size);
-  const auto n = static_cast<size_t>(size);
-  const double log2_size = std::log2(static_cast<double>(size));
-  // Two real sequences, the upper and the lower grid, as one complex one.
-  const kissfft<double> forward(n, false);
-  std::vector<Complex> in(n), out(n);
-  std::vector<Complex> upper(n / 2 + 1, 1), lower(n / 2 + 1, 1);
-  double error = 0;  // of either spectrum, Euclidean norm, over sqrt(n)
+// Both real sequences go through one complex transform.
+template <typename Real>
+TiltedSums tilted_sums(const std::vector<LossPart>& parts, double tilt, size_t n) {
+  using Complex = std::complex<Real>;
+  constexpr double kRound = static_cast<double>(std::numeric_limits<Real>::epsilon()) / 2;
+  const double size = static_cast<double>(n), log2_size = std::log2(size);
+  const kissfft<Real> forward(n, false);
+  std::vector<Complex> in(n), out(n), upper(n / 2 + 1, 1), lower(n / 2 + 1, 1);
+  double error = 0;  // of either spectrum over sqrt(n)
   for (const LossPart& part : parts) {
     std::fill(in.begin(), in.end(), Complex());
-    put_tilted(part.upper, tilt, cumulants(part.upper, tilt), false, in);
-    put_tilted(part.lower, tilt, cumulants(part.lower, tilt), true, in);
+    put_tilted(part.upper, tilt, false, in);
+    put_tilted(part.lower, tilt, true, in);
     forward.transform(in.data(), out.data());
     // The masses themselves are rounded by the recurrence and the exponent of the tilt.
-    const double input_error =
-        kUnit * (80 + 4 * std::abs(tilt) *
-                          (std::abs(part.upper.first) + step * static_cast<double>(part.upper.mass.size())));
-    error += part.count * norm(in) * (8 * kUnit * log2_size + input_error) + 8 * kUnit * part.count;
+    const double reach =
+        std::abs(part.upper.first) + part.upper.step * static_cast<double>(part.upper.mass.size());
+    error += part.count * norm(in) * kRound * (8 * log2_size + 80 + 4 * tilt * reach) +
+             8 * kRound * part.count + 1e-40;
     for (size_t k = 0; k <= n / 2; ++k) {
       const Complex a = out[k], b = std::conj(out[(n - k) % n]);
-      upper[k] *= power((a + b) * 0.5, part.count);
+      upper[k] *= power((a + b) * static_cast<Real>(0.5), part.count);
       lower[k] *= power(Complex(0, -0.5) * (a - b), part.count);
     }
   }
   // The inverse transform as a forward one of the conjugate.
   for (size_t k = 0; k <= n / 2; ++k) {
     const Complex u = upper[k], l = lower[k];
-    in[k] = std::conj(u + Complex(0, 1) * l);
-    if (k > 0 && k < n - k) in[n - k] = std::conj(std::conj(u) + Complex(0, 1) * std::conj(l));
+    in[k] = Complex(u.real() - l.imag(), -u.imag() - l.real());
+    if (k > 0 && k < n - k) in[n - k] = Complex(u.real() + l.imag(), u.imag() - l.real());
   }
   forward.transform(in.data(), out.data());
-  const double scale = 1 / static_cast<double>(size);
-  error += 8 * kUnit * log2_size * norm(in) * std::sqrt(scale) * 2;
+  error += 16 * kRound * log2_size * norm(in) / std::sqrt(size);
   // Of a product of factors of at most 1, each a little off; no factor is off by more than sqrt(n) of the
   // norm.
-  error *= std::exp(error * std::sqrt(static_cast<double>(size)));
+  error *= std::exp(error * std::sqrt(size));
   if (!(error < 1)) out_of_reach();
-
-  for (int side = 0; side < 2; ++side) {
-    const Window& window = windows[side];
-    Curve& curve = side == 0 ? upper_ : lower_;
-    curve.first = window.first;
-    curve.step = step;
-    curve.delta.assign(n, 0);
-    const double keep = std::exp(-step), lose = -std::expm1(-step), per_step = tilt * step;
-    // Chernoff's factor: a tilted mass m at loss s is a mass m e^(K - tilt s); in logarithms it never
-    // overflows.
-    const auto factor = [&](size_t i) {
-      return std::exp(window.log_moment - tilt * (window.first + static_cast<double>(i) * step));
-    };
-    // sqrt(sum of the squared factors from i on), relative to the factor at i.
-    const double spread =
-        per_step > 0 ? std::min(1 / std::sqrt(-std::expm1(-2 * per_step)), std::sqrt(static_cast<double>(n)))
-                     : std::sqrt(static_cast<double>(n));
-    // Of the factors' exponents and of the sums.
-    const double rounding =
-        8 * kUnit * (std::abs(window.log_moment) + 2 * tilt * (std::abs(window.first) + step * n) + 16.0 * n);
-    double above = 0, sum = 0;  // mass above i; delta at i
-    double infinite = 0;
-    for (const LossPart& part : parts) infinite += part.count * (part.*grids[side]).infinite;
-    for (size_t i = n; i-- > 0;) {
-      sum = keep * sum + lose * above;
-      const auto at = static_cast<size_t>((window.begin + static_cast<int64_t>(i)) % size);
-      const double tilted = side == 0 ? out[at].real() : -out[at].imag();
-      const double here = factor(i);
-      above += std::max(0.0, tilted * scale) * here;
-      const double unsure = here * error * spread;
-      if (side == 0) {
-        curve.delta[i] =
-            std::min(1.0, (sum + unsure + factor(n) * window.tail_above + infinite) * (1 + rounding));
-      } else {
-        curve.delta[i] =
-            std::max(0.0, (sum - unsure - here * (window.tail_below + window.tail_above)) * (1 - rounding));
-      }
-    }
-    curve.beyond = side == 0 ? curve.delta.back() : 0;
-    // What the rounding leaves out of order: a true delta never grows with epsilon.
-    for (size_t i = 1; i < n && side == 0; ++i) curve.delta[i] = std::min(curve.delta[i], curve.delta[i - 1]);
-    for (size_t i = n - 1; i-- > 0 && side == 1;)
-      curve.delta[i] = std::max(curve.delta[i], curve.delta[i + 1]);
+  TiltedSums sums;
+  sums.error = error;
+  sums.upper.reserve(n);
+  sums.lower.reserve(n);
+  for (const Complex& value : out) {
+    sums.upper.push_back(static_cast<double>(value.real()) / size);
+    sums.lower.push_back(static_cast<double>(-value.imag()) / size);
   }
+  return sums;
+}
+
+double infinite_mass(const std::vector<LossPart>& parts, LossSide side) {
+  double infinite = 0;
+  for (const LossPart& part : parts) infinite += part.count * (part.*side).infinite;
+  return infinite;
+}
+
+}  // namespace
+
+ComposedLoss::ComposedLoss(const std::vector<LossPart>& parts, double delta) {
+  const ThinLoss thin(parts, &LossPart::upper);
+  double epsilon = saddlepoint_epsilon(thin, delta);
+  double leeway = kAimedShare / (kLossPerStep * thin.count());
+  compose<double>(parts, thin, delta, epsilon, leeway);
+  const auto look = [&] {
+    const double now = epsilon_upper(delta);
+    if (std::isfinite(now)) epsilon = now;
+    return rounding_share_ > kRoundingShare;
+  };
+  if (look() && leeway > 1 && rounding_share_ < leeway * kRoundingShare)
+    compose<double>(parts, thin, delta, epsilon, leeway *= kAimedShare / rounding_share_);
+  for (int round = 0; round < 2 && look(); ++round)
+    compose<long double>(parts, thin, delta, epsilon, kAimedShare / (kLossPerStep * 0x1p-11 * thin.count()));
+}
+
+template <typename Real>
+void ComposedLoss::compose(const std::vector<LossPart>& parts, const ThinLoss& thin, double delta,
+                           double epsilon, double leeway) {
+  const double tilt = enough_tilt(thin, delta, epsilon, std::max(1.0, leeway));
+  const double factor = std::exp(thin.moments(tilt).value - tilt * epsilon);
+  const double tail = std::clamp(kTailShare * delta / factor, 1e-40, 1e-7);
+  const Window above = window_of(parts, &LossPart::upper, thin, tilt, tail),
+               below = window_of(parts, &LossPart::lower, thin, tilt, tail);
+  const double step = parts[0].upper.step,
+               length = std::max(above.end - above.first, below.end - below.first);
+  const int64_t size = fast_size(std::max<int64_t>(64, static_cast<int64_t>(std::ceil(length / step)) + 2));
+  const auto n = static_cast<size_t>(size);
+  if (size > kMaxSize) out_of_reach();
+  const TiltedSums sums = tilted_sums<Real>(parts, tilt, n);
+
+  const double keep = std::exp(-step), lose = -std::expm1(-step), per_cell = tilt * step;
+  // sqrt(sum of the squared factors from i on), relative to the factor at i.
+  const double spread = std::min(per_cell > 0 ? 1 / std::sqrt(-std::expm1(-2 * per_cell)) : kInfinity,
+                                 std::sqrt(static_cast<double>(n)));
+  // From the last loss down: the mass above, and delta, which is linear in e^epsilon between two losses.
+  // Chernoff's factor makes of a tilted mass m at loss s a mass m e^(K - tilt s); in logarithms it never
+  // overflows. each(i, delta, factor) is told every point.
+  const auto walk = [&](const Window& window, const std::vector<double>& tilted, const auto& each) {
+    double mass = 0, delta_here = 0, here = 0;
+    const double grow = std::exp(per_cell);
+    auto at = static_cast<size_t>((window.begin + size - 1) % size);
+    for (size_t i = n; i-- > 0;) {
+      if ((i + 1) % 32 == 0 || i + 1 == n)
+        here = std::exp(window.log_moment - tilt * (window.first + static_cast<double>(i) * step));
+      delta_here = keep * delta_here + lose * mass;
+      mass += std::max(0.0, tilted[at]) * here;
+      each(i, delta_here, here);
+      here *= grow;
+      at = at == 0 ? n - 1 : at - 1;
+    }
+  };
+  // Of the factors' exponents and of the sums.
+  const auto rounding = [&](const Window& window) {
+    return 8 * kUnit *
+           (std::abs(window.log_moment) +
+            2 * tilt * (std::abs(window.first) + step * static_cast<double>(n)) +
+            16.0 * static_cast<double>(n) + 64);
+  };
+
+  upper_ = {above.first, step, std::vector<double>(n), 0};
+  const double end = std::exp(above.log_moment - tilt * (above.first + step * static_cast<double>(n)));
+  const double beyond = end * above.tail + infinite_mass(parts, &LossPart::upper), up = 1 + rounding(above);
+  rounding_share_ = kInfinity;
+  walk(above, sums.upper, [&](size_t i, double value, double here) {
+    const double unsure = here * sums.error * spread;
+    upper_.delta[i] = std::min(1.0, (value + unsure + beyond) * up);
+    if (upper_.delta[i] <= delta) rounding_share_ = unsure / delta;
+  });
+  upper_.beyond = upper_.delta.back();
+  // What the rounding leaves out of order: a true delta never grows with epsilon.
+  for (size_t i = 1; i < n; ++i) upper_.delta[i] = std::min(upper_.delta[i], upper_.delta[i - 1]);
+
+  lower_ = {below.first, step, std::vector<double>(n), 0};
+  const double down = 1 - rounding(below);
+  walk(below, sums.lower, [&](size_t i, double value, double here) {
+    lower_.delta[i] = std::max(0.0, (value - here * (sums.error * spread + 2 * below.tail)) * down);
+  });
+  for (size_t i = n - 1; i-- > 0;) lower_.delta[i] = std::max(lower_.delta[i], lower_.delta[i + 1]);
 }
 
 namespace {

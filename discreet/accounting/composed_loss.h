@@ -1,29 +1,23 @@
 // The sum of many independent privacy losses, as certified bounds on delta: what a plan of releases costs.
 //
 // Masses are tilted by e^(tilt * loss) before the Fourier transform and tilted back after it (as importance
-// sampling does): the sum's mass is then largest where delta is to be known, and a small delta is as exact as
-// a large one. Bounded and included: what leaves the window of the transform (Chernoff, by the exact moment
-// generating functions of the grids), and the rounding of the transforms and powers (Higham 2002, section
-// 24.1, in the Euclidean norm, with a factor to spare).
+// sampling does), so that a small delta is as exact as a large one. Bounded and included: what leaves the
+// window of the transform (Chernoff, by the exact moment generating functions of the grids), and the rounding
+// of the transforms and powers (Higham 2002, section 24.1, in the Euclidean norm, with a factor to spare).
+// Where that rounding is not small beside delta, all is done again in the machine's extended precision.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
-#include "discreet/accounting/loss_grid.h"
+#include "discreet/accounting/loss_moments.h"
 
 namespace discreet {
 
-// `count` releases whose loss is bounded by the grids; both have one step.
-struct LossPart {
-  LossGrid upper, lower;
-  double count = 0;  // a whole number, 1 to 2^53
-};
-
 class ComposedLoss {
  public:
-  // Composes the parts, whose grids all have the same step. The window is laid about where delta(epsilon)
-  // is near `delta`. kUnsupported where rounding would leave nothing certain.
+  // Composes the parts, whose grids all have the same step. Best where delta(epsilon) is near `delta`.
+  // kUnsupported where the transform would be too large, or its rounding would leave nothing certain.
   ComposedLoss(const std::vector<LossPart>& parts, double delta);
 
   // Bounds on epsilon at this delta, at least 0. Infinite where the window or the mass of infinite loss does
@@ -41,7 +35,11 @@ class ComposedLoss {
     std::vector<double> delta;
     double beyond = 0;
   };
+  template <typename Real>
+  void compose(const std::vector<LossPart>& parts, const ThinLoss& thin, double delta, double epsilon,
+               double leeway);
   Curve upper_, lower_;
+  double rounding_share_ = 0;  // of delta, where the upper curve passes the constructor's delta
 };
 
 }  // namespace discreet

@@ -11,7 +11,6 @@ namespace discreet {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kQuadratureError = 1e-13;
 constexpr double kFarthest = 1e4;  // of t, where its threshold is infinite
 constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
 
@@ -43,28 +42,6 @@ double mass_error(const LossPair& pair, const Range& range) {
   return normal_mass_error(std::max(-range.low, range.high) + 2 * pair.shift());
 }
 
-// What of P's mass on (low, high), where losses lie between l and l + step, goes to l + step when P's and Q's
-// masses are kept: the integral of P (1 - e^(l - L)) / (1 - e^-step), by Gauss and Legendre's rule of four
-// points on pieces so narrow that its error is below kQuadratureError of P's mass.
-double upper_share(const LossPair& pair, double low, double high, double l, double step) {
-  constexpr double kNode[] = {0.33998104358485626480, 0.86113631159405257522};
-  constexpr double kWeight[] = {0.65214515486254614263, 0.34785484513745385737};
-  const double all = -std::expm1(-step);
-  double sum = 0;
-  while (low < high) {
-    const double reach = 1 + std::min(std::abs(low), std::abs(high)) + 2 * pair.shift();
-    const double end = high - low > 0.25 / reach ? std::min(high, low + 0.2 / (reach + 0.2)) : high;
-    const double half = (end - low) / 2, middle = low + half;
-    for (int k = 0; k < 4; ++k) {
-      const double t = middle + (k % 2 == 0 ? half : -half) * kNode[k / 2];
-      const double share = -std::expm1(l - pair.loss(t)) / all;
-      sum += half * kWeight[k / 2] * pair.densities(t).p * std::clamp(share, 0.0, 1.0);
-    }
-    low = end;
-  }
-  return sum;
-}
-
 }  // namespace
 
 LossGrid upper_grid(const LossPair& pair, double step, double tail) {
@@ -75,18 +52,23 @@ LossGrid upper_grid(const LossPair& pair, double step, double tail) {
   const double top = pair.loss(range.high);
   const auto cells = static_cast<int64_t>(std::ceil((top - grid.first) / step)) + 1;
   grid.mass.assign(static_cast<size_t>(cells) + 1, 0.0);
-  // Each mass is raised by more than its error. The losses that are split are computed ones, put between the
-  // ends of their cell: all of the grid is moved up by more than that.
-  const double slack = 4 * mass_error(pair, range) + kQuadratureError;
+  // Each mass is raised by more than its error. What the split may be wrong by goes to the greater loss. The
+  // losses that are split are computed ones, put between the ends of their cell: all of the grid is moved up
+  // by more than that.
+  const double relative = mass_error(pair, range), slack = 4 * relative, all = -std::expm1(-step);
   double low = range.low;
   grid.mass[0] = pair.between(-kInfinity, low).p * (1 + slack);  // moved up
   for (int64_t i = 0; i < cells && low < range.high; ++i) {
-    const double end = grid.first + static_cast<double>(i + 1) * step;
-    const double high = std::min(pair.threshold(end), range.high);
+    const double start = grid.first + static_cast<double>(i) * step;
+    const double high = std::min(pair.threshold(start + step), range.high);
     if (!(high > low)) continue;
-    const double p = pair.between(low, high).p, above = upper_share(pair, low, high, end - step, step);
-    grid.mass[static_cast<size_t>(i)] += std::max(0.0, p - above) + slack * p;
-    grid.mass[static_cast<size_t>(i) + 1] += std::min(above, p) + slack * p;
+    // P's and Q's masses are kept where p_above + p_below = p and
+    // p_above e^-(start + step) + p_below e^-start = q.
+    const auto [p, q] = pair.between(low, high);
+    const double unsure = (2 * relative + 8 * kEpsilon * (1 + std::abs(start))) * p;
+    const double above = std::clamp((p - std::exp(start) * q + unsure) / all, 0.0, p);
+    grid.mass[static_cast<size_t>(i)] += (p - above) * (1 + slack);
+    grid.mass[static_cast<size_t>(i) + 1] += above * (1 + slack);
     low = high;
   }
   grid.infinite = pair.between(low, kInfinity).p * (1 + slack);
@@ -109,8 +91,8 @@ class Merger {
   // ln of the larger mass to the smaller one, in the sense in which losses grow here.
   double merged(const LossPair::Masses& masses) const { return sign_ * std::log(masses.p / masses.q); }
   // The other end of the cell with one end at `fixed` whose merged loss is `target`, upwards or downwards;
-  // NaN where it is more than 3 steps away.
-  double other_end(double fixed, double target, bool upward, double step) const {
+  // NaN where it is more than 3 steps away. The merged loss may be off by about `leeway`.
+  double other_end(double fixed, double target, bool upward, double step, double leeway) const {
     const double ratio = std::exp(sign_ * target), toward = upward ? 1 : -1;
     const auto off = [&](double t) {
       const auto [p, q] = upward ? between(fixed, t) : between(t, fixed);
@@ -127,7 +109,7 @@ class Merger {
       const auto [p, q] = upward ? between(fixed, t) : between(t, fixed);
       const auto [dp, dq] = densities(t);
       const double value = sign_ * (p - ratio * q), slope = toward * sign_ * (dp - ratio * dq);
-      if (std::abs(value) <= 8 * kEpsilon * p) break;
+      if (std::abs(value) <= std::max(leeway, 8 * kEpsilon) * p) break;
       (toward * value > 0 ? far : near) = t;
       const double next = t - value / slope;
       if (std::abs(next - t) <= 4 * kEpsilon * (1 + std::abs(t)) || !(toward * (far - near) > 0)) break;
@@ -143,7 +125,7 @@ class Merger {
 
 }  // namespace
 
-LossGrid lower_grid(const LossPair& pair, double step, double tail) {
+LossGrid lower_grid(const LossPair& pair, double step, double tail, double leeway) {
   // Upwards from the end where losses may be heaped up, as far as the mass allows; the rest from the other
   // end to meet it. Upside down where the heap is at the greatest loss.
   const bool down = pair.direction() == LossPair::Direction::kAdd;
@@ -166,7 +148,7 @@ LossGrid lower_grid(const LossPair& pair, double step, double tail) {
   int64_t i = 1;
   for (; begin < stop; ++i) {
     if (point(i) <= merger.loss(begin)) continue;
-    const double end = merger.other_end(begin, point(i), true, step);
+    const double end = merger.other_end(begin, point(i), true, step, leeway);
     if (!(end < stop)) break;
     put(merger.between(begin, end), i);
     begin = end;
@@ -175,7 +157,7 @@ LossGrid lower_grid(const LossPair& pair, double step, double tail) {
   for (auto k = static_cast<int64_t>(mass.size()) - 1; end > begin; --k) {
     double next = begin;
     if (k >= i && point(k) < merger.loss(std::min(end, stop))) {
-      next = merger.other_end(end, point(k), false, step);
+      next = merger.other_end(end, point(k), false, step, leeway);
       if (std::isnan(next)) next = merger.threshold(point(k) - (down ? 0 : step));
       next = std::clamp(next, begin, std::min(end, stop));
     } else if (k >= i) {

@@ -24,7 +24,8 @@ struct LossGrid {
 LossGrid upper_grid(const LossPair& pair, double step, double tail);
 
 // Lower bound: outcomes are merged, which is post-processing, cell after cell, each so wide that the merged
-// loss ln(P's mass / Q's mass) is a point of the grid.
-LossGrid lower_grid(const LossPair& pair, double step, double tail);
+// loss ln(P's mass / Q's mass) is a point of the grid. Points are met to about `leeway`, by which the whole
+// grid is then moved down.
+LossGrid lower_grid(const LossPair& pair, double step, double tail, double leeway = 0);
 
 }  // namespace discreet

@@ -21,7 +21,7 @@ using Direction = LossPair::Direction;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kUp = 1 + 1e-12;  // outweighs the roundings of a few products
 constexpr double kWidth = 8e-4;    // aimed at between the bounds, relative; absolute below epsilon 1
-constexpr int kRounds = 4;         // of finer grids
+constexpr int kRounds = 5;         // of finer grids
 constexpr int64_t kMaxCells = int64_t{1} << 22;
 constexpr double kMaxStep = 100;  // of the grid: e^step has to be a number
 
@@ -134,8 +134,10 @@ Guess guess(const std::vector<Sketch>& sketches, double delta) {
   return best;
 }
 
-// fineness: 1 for the step that the sketch suggests, below for a finer one.
-ComposedLoss compose(const Account& account, Direction direction, double delta, double fineness) {
+// fineness: 1 for the step that the sketch suggests, below for a finer one, but none below `step`, which
+// becomes the one used.
+ComposedLoss compose(const Account& account, Direction direction, double delta, double fineness,
+                     double& step) {
   std::vector<std::pair<LossPair, double>> pairs;
   for (const auto& [rate_and_noise, count] : account.sampled)
     pairs.emplace_back(LossPair(direction, rate_and_noise.first, rate_and_noise.second), count);
@@ -152,20 +154,21 @@ ComposedLoss compose(const Account& account, Direction direction, double delta, 
   const Guess about = guess(sketches, delta);
   // A split cell of width h has a variance of h^2 / 6 on average, which moves epsilon by (tilt + 1) h^2 / 12
   // a step.
-  double step =
-      std::min(std::sqrt(12 * kWidth * 0.45 * std::max(1.0, about.epsilon) / (count * (about.tilt + 1))),
-               about.deviation / 8) *
-      fineness;
+  step = std::max(step, std::min(std::sqrt(12 * kWidth * 0.45 * std::max(1.0, about.epsilon) /
+                                           (count * (about.tilt + 1))),
+                                 about.deviation / 8) *
+                            fineness);
 
   for (const auto& [pair, times] : pairs)
-    step = std::max(step, (pair.loss(12 + pair.shift()) - pair.loss(-12)) * 0x1p-18);
+    step = std::max(step, (pair.loss(12 + pair.shift()) - pair.loss(-12)) * 0x1p-20);
   const double tail = std::max(1e-300, std::min(1e-20, delta * 1e-8 / count));
+  const double leeway = kWidth * 0.01 / count;
   std::vector<LossPart> parts;
   for (const auto& [pair, times] : pairs) {
     const double range = pair.loss(12 + pair.shift()) - pair.loss(-12 - pair.shift());
     if (!(range / step < static_cast<double>(kMaxCells)) || !(step < kMaxStep) || !(times <= 0x1p53))
       too_large();
-    parts.push_back({upper_grid(pair, step, tail), lower_grid(pair, step, tail), times});
+    parts.push_back({upper_grid(pair, step, tail), lower_grid(pair, step, tail, leeway), times});
   }
   return ComposedLoss(parts, delta);
 }
@@ -175,35 +178,45 @@ std::vector<Direction> directions(Relation relation) {
   return {Direction::kRemove, Direction::kAdd};
 }
 
-// The worse of the relation's directions, each on grids that are made finer until the bounds are close.
-// bounds_of: of a composed loss; width_of: how far bounds may be apart.
+// The worse of the relation's directions. The first on a grid that is as fine as it should be, another one
+// first on a coarse one, which is often enough to see that it is the better one; then whichever leaves the
+// most open is made finer until the bounds are close. bounds_of: of a composed loss; width_of: how far bounds
+// may be apart.
 template <typename BoundsOf, typename WidthOf>
 PldBounds worst(const Account& account, Relation relation, double delta, const BoundsOf& bounds_of,
                 const WidthOf& width_of) {
-  const std::vector<Direction> all = directions(relation);
-  std::vector<PldBounds> bounds(all.size(), {0, kInfinity});
-  PldBounds result;
-  double fineness = 1;
-  for (int round = 0; round < kRounds; ++round) {
-    for (size_t i = 0; i < all.size(); ++i) {
-      if (bounds[i].upper <= result.lower) continue;  // another direction is worse for certain
-      PldBounds now;
-      try {
-        now = bounds_of(compose(account, all[i], delta, fineness));
-      } catch (const Error&) {
-        if (round == 0) throw;
-        return result;  // finer than the transform allows: what is certain already stays
-      }
-      bounds[i] = {std::max(bounds[i].lower, now.lower), std::min(bounds[i].upper, now.upper)};
-      result.lower = std::max(result.lower, bounds[i].lower);
-    }
-    result.upper = 0;
-    for (const PldBounds& one : bounds) result.upper = std::max(result.upper, one.upper);
-    const double width = result.upper - result.lower, goal = width_of(result);
-    if (!(width > goal)) break;
-    fineness *= std::clamp(std::sqrt(goal / width) * 0.9, 0.15, 0.6);
+  struct Side {
+    Direction direction;
+    double fineness = 1, step = 0;
+    PldBounds bounds{0, kInfinity};
+  };
+  std::vector<Side> sides;
+  for (const Direction direction : directions(relation)) {
+    Side side{direction};
+    if (!sides.empty()) side.step = 2.5 * sides[0].step;
+    side.bounds = bounds_of(compose(account, direction, delta, side.fineness, side.step));
+    sides.push_back(side);
   }
-  return result;
+  for (int round = 0;; ++round) {
+    Side& open = *std::max_element(sides.begin(), sides.end(), [](const Side& a, const Side& b) {
+      return a.bounds.upper < b.bounds.upper;
+    });
+    PldBounds result{0, open.bounds.upper};
+    for (const Side& side : sides) result.lower = std::max(result.lower, side.bounds.lower);
+    const double goal = width_of(result), width = open.bounds.upper - open.bounds.lower;
+    if (round == kRounds || !(result.upper - result.lower > goal)) return result;
+    open.fineness *= std::clamp(std::sqrt(goal / width) * 0.9, 0.15, 0.6);
+    double step = 0;
+    PldBounds now;
+    try {
+      now = bounds_of(compose(account, open.direction, delta, open.fineness, step));
+    } catch (const Error&) {
+      return result;  // finer than the transform allows: what is certain already stays
+    }
+    if (!(step < open.step)) return result;
+    open.step = step;
+    open.bounds = {std::max(open.bounds.lower, now.lower), std::min(open.bounds.upper, now.upper)};
+  }
 }
 
 }  // namespace
