@@ -48,13 +48,14 @@ class ThinLoss {
 // e^(K(t) - t epsilon) / (t (t + 1) sqrt(2 pi K''(t))), the saddlepoint approximation (Daniels 1954).
 double saddlepoint_epsilon(const ThinLoss& thin, double delta);
 
-// The tilt with which delta(epsilon) is to be computed where it is about `delta`. An error e of the tilted sum is
-// one of e^(K(t) - t epsilon) e of delta, least where K'(t) = epsilon; but a strong tilt brings out rare large
-// losses, which need a wide window. So it is the weakest one with which that factor is at most leeway * delta,
-// or the least, where none is.
+// The tilt with which delta(epsilon) is to be computed where it is about `delta`. An error e of the tilted
+// sum is one of e^(K(t) - t epsilon) e of delta, least where K'(t) = epsilon; but a strong tilt brings out
+// rare large losses, which need a wide window. So it is the weakest one with which that factor is at most
+// leeway * delta, or the least, where none is.
 double enough_tilt(const ThinLoss& thin, double delta, double epsilon, double leeway);
 
-// w such that the tilted sum is beyond it, above (sign 1) or below (sign -1), with probability at most `tail`.
+// w such that the tilted sum is beyond it, above (sign 1) or below (sign -1), with probability at most
+// `tail`.
 double tilted_reach(const std::vector<LossPart>& parts, LossSide side, const ThinLoss& thin, double tilt,
                     double tail, double sign);
 

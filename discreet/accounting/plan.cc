@@ -4,7 +4,6 @@
 
 #include "discreet/accounting/calibrate.h"
 #include "discreet/accounting/event.h"
-#include "discreet/accounting/rdp.h"
 #include "discreet/base/error.h"
 #include "discreet/base/text.h"
 
@@ -55,13 +54,34 @@ void check(const PlanRequest& request) {
   }
 }
 
+// The least noise that some accountant allows, and what it then says.
+void set_noise(Plan& plan) {
+  const Shares& shares = plan.shares;
+  Target target{shares.training_epsilon, shares.training_delta, plan.relation, Accountant::kRdp};
+  plan.accountant = target.accountant;
+  plan.noise_multiplier = calibrate_noise_multiplier(target, *plan.sample_rate, *plan.steps);
+  try {
+    target.accountant = Accountant::kPld;
+    const double noise = calibrate_noise_multiplier(target, *plan.sample_rate, *plan.steps);
+    if (noise <= *plan.noise_multiplier) {
+      plan.noise_multiplier = noise;
+      plan.accountant = target.accountant;
+    }
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kUnsupported) throw;  // out of its reach
+  }
+  const Event step = Event::poisson_sampled(*plan.sample_rate, Event::gaussian(*plan.noise_multiplier));
+  plan.training_epsilon = upper_epsilon(plan.accountant, Event::repeated(step, *plan.steps), plan.relation,
+                                        shares.training_delta);
+}
+
 }  // namespace
 
 Json Plan::to_json() const {
   return {{"epsilon", epsilon},
           {"delta", delta},
           {"relation", to_string(relation)},
-          {"accountant", accountant},
+          {"accountant", to_string(accountant)},
           {"sample_size", or_null(sample_size)},
           {"batch_size", or_null(batch_size)},
           {"steps", or_null(steps)},
@@ -98,11 +118,7 @@ Plan make_plan(const PlanRequest& request) {
   }
   if (!plan.steps) return plan;
 
-  plan.noise_multiplier = calibrate_noise_multiplier(plan.shares.training_epsilon, plan.shares.training_delta,
-                                                     plan.relation, *plan.sample_rate, *plan.steps);
-  const Event step = Event::poisson_sampled(*plan.sample_rate, Event::gaussian(*plan.noise_multiplier));
-  plan.training_epsilon =
-      rdp_epsilon(Event::repeated(step, *plan.steps), plan.relation, plan.shares.training_delta);
+  set_noise(plan);
   plan.epsilon_reached = plan.shares.statistics_epsilon + *plan.training_epsilon;
   return plan;
 }

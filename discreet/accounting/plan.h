@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "discreet/accounting/accountant.h"
 #include "discreet/accounting/relation.h"
 #include "discreet/base/json.h"
 
@@ -32,7 +33,7 @@ struct Plan {
   double epsilon = 0, delta = 0;  // what was asked for
   Relation relation = Relation::kAddOrRemoveOne;
   Shares shares;
-  std::string accountant = "rdp";
+  Accountant accountant = Accountant::kPld;  // whose bound training_epsilon is
   // Empty where they wait for a number of units, or for a batch size or length that is not given.
   std::optional<double> sample_size, sample_rate, noise_multiplier;
   std::optional<double> training_epsilon;  // reached by training, at most its share

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "discreet/accounting/rdp.h"
+#include "discreet/accounting/pld.h"
 #include "discreet/base/error.h"
 
 namespace discreet {
@@ -28,7 +28,8 @@ TEST(Plan, WithADeclaredSizeEverythingIsFilled) {
   EXPECT_EQ(plan.shares.training_epsilon, 3);
   EXPECT_EQ(plan.shares.training_delta, 1e-5);
   const Event step = Event::poisson_sampled(*plan.sample_rate, Event::gaussian(*plan.noise_multiplier));
-  EXPECT_EQ(*plan.training_epsilon, rdp_epsilon(Event::repeated(step, *plan.steps), plan.relation, 1e-5));
+  EXPECT_EQ(*plan.training_epsilon,
+            pld_epsilon(Event::repeated(step, *plan.steps), plan.relation, 1e-5).upper);
   EXPECT_EQ(*plan.epsilon_reached, *plan.training_epsilon);
   EXPECT_LE(*plan.epsilon_reached, 3);
   EXPECT_GE(*plan.epsilon_reached, 3 * (1 - 1e-3));
@@ -75,7 +76,7 @@ TEST(Plan, JsonHasTheSameKeysAlways) {
   ASSERT_EQ(full.size(), empty.size());
   for (const auto& [key, value] : full.items()) EXPECT_TRUE(empty.contains(key)) << key;
   EXPECT_EQ(full["relation"], "add-or-remove-one");
-  EXPECT_EQ(full["accountant"], "rdp");
+  EXPECT_EQ(full["accountant"], "pld");
 }
 
 void expect_refused(const PlanRequest& r, const std::string& beginning) {
@@ -114,6 +115,17 @@ TEST(Plan, RefusesBadInput) {
   expect_refused(with([](auto& r) { r.epochs.reset(), r.steps = 0; }), "steps must be in");
 }
 
+// Where the privacy loss distribution is out of reach, the plan says whose epsilon it is.
+TEST(Plan, FallsBackToRenyi) {
+  PlanRequest r = request();
+  r.delta = 1e-40;
+  const Plan plan = make_plan(r);
+  const Event step = Event::poisson_sampled(*plan.sample_rate, Event::gaussian(*plan.noise_multiplier));
+  EXPECT_EQ(*plan.training_epsilon,
+            upper_epsilon(plan.accountant, Event::repeated(step, *plan.steps), plan.relation, r.delta));
+  EXPECT_EQ(plan.accountant, Accountant::kRdp);
+}
+
 // The noise that the plan names must be enough under the plan's own relation.
 TEST(Plan, ReachesItsEpsilonUnderItsOwnRelation) {
   for (const Relation relation : {Relation::kAddOrRemoveOne, Relation::kReplaceOne, Relation::kZeroOut}) {
@@ -127,7 +139,7 @@ TEST(Plan, ReachesItsEpsilonUnderItsOwnRelation) {
     const Plan plan = make_plan(request);
     const Event event = Event::repeated(
         Event::poisson_sampled(*plan.sample_rate, Event::gaussian(*plan.noise_multiplier)), *plan.steps);
-    EXPECT_LE(rdp_epsilon(event, relation, plan.shares.training_delta), 2.0) << to_string(relation);
+    EXPECT_LE(pld_epsilon(event, relation, plan.shares.training_delta).upper, 2.0) << to_string(relation);
   }
 }
 

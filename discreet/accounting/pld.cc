@@ -21,7 +21,8 @@ using Direction = LossPair::Direction;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kUp = 1 + 1e-12;  // outweighs the roundings of a few products
 constexpr double kWidth = 8e-4;    // aimed at between the bounds, relative; absolute below epsilon 1
-constexpr int kRounds = 5;         // of finer grids
+constexpr double kMinDelta = 1e-30;
+constexpr int kRounds = 5;  // of finer grids
 constexpr int64_t kMaxCells = int64_t{1} << 22;
 constexpr double kMaxStep = 100;  // of the grid: e^step has to be a number
 
@@ -225,6 +226,9 @@ PldBounds pld_epsilon(const Event& event, Relation relation, double delta) {
   if (!(delta > 0 && delta < 1)) {
     throw Error(ErrorKind::kInvalidArgument,
                 "delta must be above 0 and below 1, not " + format_number(delta));
+  }
+  if (delta < kMinDelta) {
+    throw Error(ErrorKind::kUnsupported, "delta is out of the pld accountant's reach, which begins at 1e-30");
   }
   Account account;
   account.add(event, 1);

@@ -26,7 +26,7 @@ struct PldBounds {
 };
 
 // kInvalidArgument for a delta outside (0, 1), or not above the sum of the deltas of epsilon_delta events;
-// kUnsupported as in the table, and where the plan is too large for the transform.
+// kUnsupported as in the table, for a delta below 1e-30, and where the plan is too large for the transform.
 PldBounds pld_epsilon(const Event& event, Relation relation, double delta);
 
 // Bounds on delta at epsilon >= 0; the same errors.
