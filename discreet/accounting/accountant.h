@@ -1,5 +1,5 @@
-// Which theory an epsilon follows from. Each gives an upper bound that holds for any order of a plan's results;
-// only "rdp" may be added up over plans that are chosen after seeing the results of earlier ones.
+// Which theory an epsilon follows from. Each gives an upper bound that holds for any order of a plan's
+// results; only "rdp" may be added up over plans that are chosen after seeing the results of earlier ones.
 #pragma once
 
 #include <string_view>

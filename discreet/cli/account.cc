@@ -2,6 +2,7 @@
 #include <iostream>
 #include <optional>
 
+#include "discreet/accounting/accountant.h"
 #include "discreet/accounting/pld.h"
 #include "discreet/accounting/rdp.h"
 #include "discreet/base/error.h"
@@ -15,7 +16,8 @@ namespace discreet {
 
 int account_command(const std::vector<std::string>& arguments) {
   CLI::App app("What steps of Poisson-sampled Gaussian noise cost together.", "discreet account");
-  std::string rate, multiplier, count, delta_text, relation_name = "add-or-remove-one", accountant = "rdp";
+  std::string rate, multiplier, count, delta_text, relation_name = "add-or-remove-one",
+                                                   accountant_name = "pld";
   bool json = false;
   app.add_option("--sample-rate", rate, "probability with which each unit is in a step's batch, 0 to 1")
       ->required()
@@ -30,9 +32,9 @@ int account_command(const std::vector<std::string>& arguments) {
   app.add_option("--relation", relation_name,
                  "add-or-remove-one (default), replace-one or zero-out: which data sets are neighbours")
       ->type_name("R");
-  app.add_option("--accountant", accountant,
-                 "rdp (default, what `discreet train` certifies by) or pld (tighter, for one plan fixed "
-                 "beforehand; with a lower bound)")
+  app.add_option("--accountant", accountant_name,
+                 "pld (default, what training is certified by: for one plan fixed beforehand, with a lower "
+                 "bound) or rdp (Renyi)")
       ->type_name("NAME");
   app.add_flag("--json", json, "one JSON object on standard output");
   if (!parse_arguments(app, arguments)) return 0;
@@ -43,16 +45,13 @@ int account_command(const std::vector<std::string>& arguments) {
   const int64_t steps = integer("--steps", count, 1, int64_t{1} << 53, "a whole number from 1 to 2^53");
   const double delta = probability("--delta", delta_text);
   const Relation relation = parse_relation(relation_name);
-  if (accountant != "rdp" && accountant != "pld") {
-    throw Error(ErrorKind::kInvalidArgument,
-                "--accountant " + accountant + " is not allowed; it must be rdp or pld");
-  }
 
+  const Accountant accountant = parse_accountant(accountant_name);
   const Event plan =
       Event::repeated(Event::poisson_sampled(sample_rate, Event::gaussian(noise_multiplier)), steps);
   double epsilon = 0;
   std::optional<double> epsilon_lower;
-  if (accountant == "pld") {
+  if (accountant == Accountant::kPld) {
     const PldBounds bounds = pld_epsilon(plan, relation, delta);
     epsilon = bounds.upper;
     epsilon_lower = bounds.lower;
@@ -64,7 +63,7 @@ int account_command(const std::vector<std::string>& arguments) {
                       {"epsilon_lower", epsilon_lower ? Json(*epsilon_lower) : Json()},
                       {"delta", delta},
                       {"relation", to_string(relation)},
-                      {"accountant", accountant},
+                      {"accountant", to_string(accountant)},
                       {"sample_rate", sample_rate},
                       {"noise_multiplier", noise_multiplier},
                       {"steps", steps}}
@@ -77,7 +76,7 @@ int account_command(const std::vector<std::string>& arguments) {
   if (epsilon_lower) lines.add("at least", format_number(*epsilon_lower, 6));
   lines.add("delta", format_number(delta));
   lines.add("relation", std::string(to_string(relation)));
-  lines.add("accountant", accountant + " (an upper bound)");
+  lines.add("accountant", std::string(to_string(accountant)) + " (an upper bound)");
   std::cout << lines.text() << epsilon_in_words(epsilon, delta) << "\n";
   return 0;
 }

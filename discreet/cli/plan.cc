@@ -78,7 +78,7 @@ int plan_command(const std::vector<std::string>& arguments) {
   lines.add("noise multiplier", words(plan.noise_multiplier, request));
   lines.add("sample rate", words(plan.sample_rate, request));
   lines.add("steps", words(plan.steps, request));
-  lines.add("accountant", plan.accountant);
+  lines.add("accountant", std::string(to_string(plan.accountant)));
   std::cout << lines.text() << epsilon_in_words(plan.epsilon, plan.delta) << "\n";
   return 0;
 }

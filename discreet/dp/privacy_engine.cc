@@ -4,7 +4,7 @@
 #include <cmath>
 #include <set>
 
-#include "discreet/accounting/rdp.h"
+#include "discreet/accounting/accountant.h"
 #include "discreet/base/error.h"
 #include "discreet/dp/engine_state.h"
 #include "discreet/dp/noise.h"
@@ -245,7 +245,7 @@ void PrivacyEngine::State::enter_in_ledger(const Loader::Fetch& fetch, int64_t r
     return;
   }
   const Event plan = Event::repeated(step_event(), options.ledger_steps);
-  const double epsilon = rdp_epsilon(plan, options.relation, options.ledger_delta);
+  const double epsilon = tightest_epsilon(plan, options.relation, options.ledger_delta).epsilon;
   ledger_run = ledger->reserve({.dataset = ledger->identify(sketch, options.ledger_dataset),
                                 .epsilon = epsilon,
                                 .delta = options.ledger_delta,
@@ -263,7 +263,7 @@ Event PrivacyEngine::State::step_event() const {
 }
 
 double PrivacyEngine::epsilon(double delta) const {
-  return rdp_epsilon(event(), state_->options.relation, delta);
+  return tightest_epsilon(event(), state_->options.relation, delta).epsilon;
 }
 
 Event PrivacyEngine::event() const {

@@ -112,7 +112,9 @@ class PrivacyEngine {
   // of it ends here, where the engine clips and, for the last piece, adds noise and sets the gradients.
   torch::Tensor watch(const torch::Tensor& output);
 
-  // Upper bound on epsilon at delta of all steps so far, steps_before included: this run alone.
+  // Upper bound on epsilon at delta of all steps so far, steps_before included: this run alone. It holds for
+  // a number of steps that was fixed beforehand; a loop that stops when this reaches a limit, or when results
+  // are good, is charged for the steps it might have made.
   double epsilon(double delta) const;
   // The mechanism that ran, for an accountant.
   Event event() const;

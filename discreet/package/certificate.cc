@@ -21,8 +21,10 @@ Json phase_to_json(const Phase& phase) {
   Json json = {{"name", phase.name},
                {"attempts", phase.attempts},
                {"event", phase.event.to_json()},
+               {"accountant", to_string(phase.accountant)},
                {"epsilon", phase.epsilon},
                {"delta", phase.delta}};
+  if (phase.epsilon_lower) json["epsilon_lower"] = *phase.epsilon_lower;
   if (phase.sample_rate) json["sample_rate"] = *phase.sample_rate;
   if (phase.noise_multiplier) json["noise_multiplier"] = *phase.noise_multiplier;
   if (phase.steps) json["steps"] = *phase.steps;
@@ -55,8 +57,6 @@ Guarantee read_guarantee(Fields fields) {
     fields.fail(fields.at("relation"), std::string("is unknown: ") + error.what());
   }
   guarantee.unit = read_unit(fields.object("unit"));
-  guarantee.accountant = fields.text("accountant");
-  if (guarantee.accountant != "rdp") fields.fail(fields.at("accountant"), "must be rdp");
   guarantee.is_private = fields.boolean("private");
   fields.no_others();
   return guarantee;
@@ -71,7 +71,14 @@ Phase read_phase(Fields fields) {
   } catch (const Error& error) {
     fields.fail(fields.at("event"), std::string("cannot be read: ") + error.what());
   }
+  try {
+    phase.accountant = parse_accountant(fields.text("accountant"));
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kInvalidArgument) throw;
+    fields.fail(fields.at("accountant"), "must be rdp or pld");
+  }
   phase.epsilon = fields.number("epsilon", 0, kMost);
+  if (phase.accountant == Accountant::kPld) phase.epsilon_lower = fields.number("epsilon_lower", 0, kMost);
   phase.delta = fields.number("delta", 0, 1);
   if (phase.name == "training") {
     phase.sample_rate = fields.number("sample_rate", 0, 1);
@@ -109,7 +116,6 @@ Json Certificate::to_json() const {
                        {"delta", guarantee.delta},
                        {"relation", to_string(guarantee.relation)},
                        {"unit", unit_to_json(guarantee.unit)},
-                       {"accountant", guarantee.accountant},
                        {"private", guarantee.is_private}};
   json["phases"] = Json::array();
   for (const Phase& phase : phases) json["phases"].push_back(phase_to_json(phase));

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "discreet/accounting/accountant.h"
 #include "discreet/accounting/event.h"
 #include "discreet/accounting/relation.h"
 #include "discreet/base/json.h"
@@ -27,7 +28,6 @@ struct Guarantee {
   double epsilon = 0, delta = 0;
   Relation relation = Relation::kAddOrRemoveOne;
   PrivacyUnit unit;
-  std::string accountant = "rdp";
   bool is_private = true;  // "private" in JSON; false: made with a test seed, so nothing is guaranteed
 };
 
@@ -36,6 +36,8 @@ struct Phase {
   int64_t attempts = 1;               // how often it was paid for; a result lost in a crash is paid for again
   Event event = Event::composed({});  // of one attempt; of the whole plan for training
   double epsilon = 0, delta = 0;      // of one attempt
+  Accountant accountant = Accountant::kRdp;  // whose upper bound epsilon is
+  std::optional<double> epsilon_lower;       // by "pld": no accountant could certify less; of one attempt
   // What the event says, in the words of training; present in "training" only.
   std::optional<double> sample_rate, noise_multiplier, max_grad_norm, normaliser;
   std::optional<int64_t> steps;       // paid for

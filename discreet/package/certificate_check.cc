@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "discreet/accounting/pld.h"
 #include "discreet/accounting/rdp.h"
 #include "discreet/base/error.h"
 #include "discreet/base/text.h"
@@ -9,11 +10,12 @@
 namespace discreet {
 namespace {
 
-// Between two machines the last digits of a logarithm may differ; anything more is another number.
-constexpr double kRounding = 1e-9;
+// Between two machines the last digits of a logarithm may differ, and, with them, how the transform of a
+// privacy loss distribution rounds; anything more is another number.
+constexpr double kRounding = 1e-9, kTransformRounding = 1e-6;
 
-bool same(double stated, double computed) {
-  return std::abs(stated - computed) <= kRounding * std::max({std::abs(stated), std::abs(computed), 1e-300});
+bool same(double stated, double computed, double rounding = kRounding) {
+  return std::abs(stated - computed) <= rounding * std::max({std::abs(stated), std::abs(computed), 1e-300});
 }
 
 std::string differs(const std::string& where, double stated, double computed) {
@@ -29,6 +31,21 @@ bool describes(const Phase& phase) {
          (*phase.sample_rate == 1 && phase.event == Event::repeated(gaussian, *phase.steps));
 }
 
+void check_epsilon(const Phase& phase, Relation relation, const std::string& where,
+                   std::vector<std::string>& problems) {
+  if (phase.accountant == Accountant::kRdp) {
+    const double computed = rdp_epsilon(phase.event, relation, phase.delta);
+    if (!same(phase.epsilon, computed))
+      problems.push_back(differs(where + ".epsilon", phase.epsilon, computed));
+    return;
+  }
+  const PldBounds computed = pld_epsilon(phase.event, relation, phase.delta);
+  if (!same(phase.epsilon, computed.upper, kTransformRounding))
+    problems.push_back(differs(where + ".epsilon", phase.epsilon, computed.upper));
+  if (!same(phase.epsilon_lower.value_or(-1), computed.lower, kTransformRounding))
+    problems.push_back(differs(where + ".epsilon_lower", phase.epsilon_lower.value_or(-1), computed.lower));
+}
+
 }  // namespace
 
 std::vector<std::string> check_certificate(const Certificate& certificate) {
@@ -39,9 +56,7 @@ std::vector<std::string> check_certificate(const Certificate& certificate) {
     const Phase& phase = certificate.phases[place];
     const std::string where = "phases[" + std::to_string(place) + "]";
     try {
-      const double computed = rdp_epsilon(phase.event, guarantee.relation, phase.delta);
-      if (!same(phase.epsilon, computed))
-        problems.push_back(differs(where + ".epsilon", phase.epsilon, computed));
+      check_epsilon(phase, guarantee.relation, where, problems);
       if (phase.name == "training" && !describes(phase)) {
         problems.push_back("privacy.json: " + where +
                            ".sample_rate, noise_multiplier and steps are not those of its event");

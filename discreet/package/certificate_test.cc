@@ -84,7 +84,8 @@ TEST(CertificateTest, ValuesOutsideTheirRangeAreRefused) {
       {"/guarantee/delta", 1.5},
       {"/guarantee/relation", "swap"},
       {"/guarantee/unit/kind", "person"},
-      {"/guarantee/accountant", "clt"},
+      {"/phases/0/accountant", "clt"},
+      {"/phases/1/epsilon_lower", -1},
       {"/phases/0/attempts", 0},
       {"/phases/0/event/kind", "composedd"},
       {"/phases/1/sample_rate", 1.1},
@@ -116,6 +117,8 @@ TEST(CertificateCheckTest, RightNumbersHaveNoProblems) {
   Phase& training = full.phases[0];
   training.sample_rate = 1;
   training.event = Event::repeated(Event::gaussian(1.1), 300);
+  training.accountant = Accountant::kRdp;
+  training.epsilon_lower.reset();
   training.epsilon = rdp_epsilon(training.event, Relation::kAddOrRemoveOne, training.delta);
   full.guarantee.epsilon = training.epsilon;
   full.guarantee.delta = training.delta;
@@ -137,6 +140,9 @@ TEST(CertificateCheckTest, EveryNumberMustFollowFromTheEvents) {
          c.phases[1].epsilon -= 0.1;
          c.guarantee.epsilon -= 0.1;
        }},
+      {"phases[1].epsilon", [](Certificate& c) { c.phases[1].accountant = Accountant::kRdp; }},
+      {"phases[1].epsilon_lower", [](Certificate& c) { *c.phases[1].epsilon_lower *= 1.00001; }},
+      {"phases[1].epsilon_lower", [](Certificate& c) { c.phases[1].epsilon_lower.reset(); }},
       {"phases[1].sample_rate", [](Certificate& c) { c.phases[1].sample_rate = 0.02; }},
       {"phases[1].sample_rate", [](Certificate& c) { c.phases[1].noise_multiplier = 1.2; }},
       {"phases[1].sample_rate", [](Certificate& c) { c.phases[1].steps = 301; }},

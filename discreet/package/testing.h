@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "discreet/accounting/pld.h"
 #include "discreet/accounting/rdp.h"
 #include "discreet/base/error.h"
 #include "discreet/package/certificate.h"
@@ -27,7 +28,10 @@ inline Certificate right_certificate() {
   training.name = "training";
   training.event = Event::repeated(Event::poisson_sampled(0.01, Event::gaussian(1.1)), 300);
   training.delta = 8e-6;
-  training.epsilon = rdp_epsilon(training.event, Relation::kAddOrRemoveOne, training.delta);
+  const PldBounds bounds = pld_epsilon(training.event, Relation::kAddOrRemoveOne, training.delta);
+  training.accountant = Accountant::kPld;
+  training.epsilon = bounds.upper;
+  training.epsilon_lower = bounds.lower;
   training.sample_rate = 0.01;
   training.noise_multiplier = 1.1;
   training.steps = 300;

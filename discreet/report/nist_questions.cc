@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "discreet/base/text.h"
 #include "discreet/report/guarantee_words.h"
 #include "discreet/report/numbers.h"
 #include "discreet/report/page.h"
@@ -40,6 +41,17 @@ Row stated(const std::string& question, const std::string& words) {
   return {question, text(sentence(words)), Source::kCertificate};
 }
 
+std::string accountants(const Certificate& certificate) {
+  std::string words;
+  for (const Phase& phase : certificate.phases) {
+    words += (words.empty() ? ": an upper bound; " : ", ") + phase.name + " by ";
+    words += phase.accountant == Accountant::kPld ? "its privacy loss distribution" : "Rényi divergences";
+    if (phase.epsilon_lower)
+      words += " (no accountant could certify less than " + format_number(*phase.epsilon_lower, 4) + ")";
+  }
+  return words + ".";
+}
+
 Row sampler_and_accountant(const Certificate& certificate) {
   for (const Phase& phase : certificate.phases) {
     if (phase.sample_rate) {
@@ -59,11 +71,9 @@ Html nist_table(const Certificate& certificate) {
   const Guarantee& guarantee = certificate.guarantee;
   const Mechanism& mechanism = certificate.mechanism;
   const std::vector<Row> rows = {
-      {"Epsilon and delta",
-       number(guarantee.epsilon, rounded_up(guarantee.epsilon)) + text(" and ") +
-           number(guarantee.delta, scientific_rounded_up(guarantee.delta)) +
-           text(guarantee.accountant == "rdp" ? ", by Rényi accounting (an upper bound)."
-                                              : ", by the " + guarantee.accountant + " accountant.")},
+      {"Epsilon and delta", number(guarantee.epsilon, rounded_up(guarantee.epsilon)) + text(" and ") +
+                                number(guarantee.delta, scientific_rounded_up(guarantee.delta)) +
+                                text(accountants(certificate))},
       {"Unit of privacy", text(unit_sentence(guarantee))},
       {"Neighbouring relation",
        text(std::string(to_string(guarantee.relation)) + ". " + relation_sentence(guarantee))},

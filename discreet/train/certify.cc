@@ -2,6 +2,7 @@
 
 #include <torch/version.h>
 
+#include "discreet/accounting/pld.h"
 #include "discreet/accounting/rdp.h"
 #include "discreet/base/lattice_gaussian.h"
 #include "discreet/base/text.h"
@@ -25,7 +26,14 @@ Phase training_phase(const CertifiedRun& run) {
   phase.name = "training";
   phase.event = run.training.event();
   phase.delta = plan.shares.training_delta;
-  phase.epsilon = rdp_epsilon(phase.event, run.job.relation, phase.delta);
+  phase.accountant = plan.accountant;
+  if (phase.accountant == Accountant::kPld) {
+    const PldBounds bounds = pld_epsilon(phase.event, run.job.relation, phase.delta);
+    phase.epsilon = bounds.upper;
+    phase.epsilon_lower = bounds.lower;
+  } else {
+    phase.epsilon = rdp_epsilon(phase.event, run.job.relation, phase.delta);
+  }
   phase.sample_rate = plan.sample_rate;
   phase.noise_multiplier = plan.noise_multiplier;
   phase.max_grad_norm = run.training.max_grad_norm;

@@ -46,7 +46,10 @@ std::optional<std::string> image_warning(const TrainJob& job, const TableSchema&
 
 StatisticsBudget statistics_budget(const TrainJob& job, double share) {
   const double epsilon = share * job.epsilon, delta = share * job.delta;
-  return {job.relation, calibrate_noise_multiplier(epsilon, delta / 2, job.relation, 1.0, 1), delta / 2};
+  // Renyi, as the discrete Gaussian is accounted.
+  const double noise =
+      calibrate_noise_multiplier({epsilon, delta / 2, job.relation, Accountant::kRdp}, 1.0, 1);
+  return {job.relation, noise, delta / 2};
 }
 
 OpenTarget open_target(const TargetSchema& target) {
@@ -79,7 +82,8 @@ bool probably_too_few(const CountMechanism& mechanism, OpenTarget open, double r
 }
 
 std::string too_few_words(double epsilon, const std::string& declaration) {
-  return "the records are too few for private statistics at epsilon " + format_number(epsilon) + ": a run may well end with the statistics charged and no model; declare " +
+  return "the records are too few for private statistics at epsilon " + format_number(epsilon) +
+         ": a run may well end with the statistics charged and no model; declare " +
          "what they would have to tell, which costs nothing: --schema FILE, where FILE holds " + declaration;
 }
 

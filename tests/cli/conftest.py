@@ -56,17 +56,17 @@ def place(tmp_path):
 def certificate(place, **guarantee):
     rate, multiplier, steps, delta = 0.01, 1.0, 100, 1e-5
     epsilon = place.run("account", "--sample-rate", rate, "--noise-multiplier", multiplier, "--steps", steps,
-                        "--delta", delta, "--json").json["epsilon"]
+                        "--delta", delta, "--accountant", "rdp", "--json").json["epsilon"]
     return {
         "format": "discreet-certificate", "version": 1,
         "guarantee": {"epsilon": epsilon, "delta": delta, "relation": "add-or-remove-one", "unit": {"kind": "row"},
-                      "accountant": "rdp", "private": True, **guarantee},
+                      "private": True, **guarantee},
         "phases": [{
             "name": "training", "attempts": 1,
             "event": {"kind": "repeated", "count": steps, "event": {
                 "kind": "poisson_sampled", "sample_rate": rate, "event": {
                     "kind": "gaussian", "noise_multiplier": multiplier}}},
-            "epsilon": epsilon, "delta": delta, "sample_rate": rate, "noise_multiplier": multiplier, "steps": steps,
+            "accountant": "rdp", "epsilon": epsilon, "delta": delta, "sample_rate": rate, "noise_multiplier": multiplier, "steps": steps,
             "steps_lost": 0, "max_grad_norm": 1.0, "normaliser": 256.0}],
         "facts": [], "mechanism": {name: "words" for name in
                                    ("sampler", "clipping", "noise", "generator", "floating_point")},
