@@ -4,6 +4,7 @@
 #include <cassert>
 #include <cmath>
 #include <cstdlib>
+#include <optional>
 #include <string>
 
 #include "discreet/base/error.h"
@@ -13,59 +14,41 @@ namespace discreet {
 
 struct Event::Node {
   Kind kind;
-  double number = 0;  // noise_multiplier, sample_rate or epsilon
-  double delta = 0;
-  int64_t count = 0;
-  std::vector<Event> events;
+  double number = 0;  // noise_multiplier, scale, epsilon or sample_rate
+  double second = 0;  // sensitivity or delta
+  int64_t count = 0;  // categories, batch_size or count
+  int64_t of = 0;     // sample_size
+  std::optional<Trials> trials = {};
+  std::vector<Event> events = {};
   int depth = 1;
   int64_t size = 1;  // events in the tree
 };
 
 namespace {
 
-constexpr double kMinMultiplier = 1e-6, kMaxMultiplier = 1e9;
 constexpr int64_t kMaxCount = int64_t{1} << 53;
 
 [[noreturn]] void refuse(const std::string& what) {
   throw Error(ErrorKind::kInvalidArgument, what);
 }
 
-double check_multiplier(double noise_multiplier) {
-  if (!(noise_multiplier >= kMinMultiplier && noise_multiplier <= kMaxMultiplier)) {
-    refuse("noise_multiplier must be in [1e-6, 1e9], not " + format_number(noise_multiplier));
-  }
-  return noise_multiplier;
+void check(const std::string& name, double value, double low, double high, const char* range) {
+  if (!(value >= low && value <= high))
+    refuse(name + " must be in " + range + ", not " + format_number(value));
 }
 
-const Json& field(const Json& json, const char* key) {
-  const auto found = json.find(key);
-  if (found == json.end()) refuse(std::string("event: \"") + key + "\" is missing");
-  return *found;
+void check_count(const std::string& name, int64_t value, int64_t low, int64_t high,
+                 const std::string& range) {
+  if (value < low || value > high) refuse(name + " must be in " + range + ", not " + std::to_string(value));
 }
 
-double number(const Json& json, const char* key) {
-  const Json& value = field(json, key);
-  if (!value.is_number()) refuse(std::string("event: \"") + key + "\" must be a number");
-  return value.get<double>();
+void check_multiplier(double noise_multiplier) {
+  check("noise_multiplier", noise_multiplier, 1e-6, 1e9, "[1e-6, 1e9]");
 }
 
-int64_t integer(const Json& json, const char* key) {
-  const Json& value = field(json, key);
-  if (!value.is_number_integer()) refuse(std::string("event: \"") + key + "\" must be a whole number");
-  if (value.is_number_unsigned() && value.get<uint64_t>() > static_cast<uint64_t>(kMaxCount)) {
-    refuse(std::string("event: \"") + key + "\" must be in [0, 2^53]");
-  }
-  return value.get<int64_t>();
-}
-
-// Every event has "kind" and exactly `keys` beside it.
-void allow_only(const Json& json, std::initializer_list<const char*> keys) {
-  for (const char* key : keys) field(json, key);
-  if (json.size() != keys.size() + 1) {
-    std::string allowed = "\"kind\"";
-    for (const char* key : keys) allowed += std::string(", \"") + key + "\"";
-    refuse("event: a \"" + json["kind"].get<std::string>() + "\" has only " + allowed);
-  }
+void check_delta(double delta) {
+  if (!(delta >= 0 && delta < 1))
+    refuse("the delta of an event must be in [0, 1), not " + format_number(delta));
 }
 
 }  // namespace
@@ -74,10 +57,18 @@ std::string_view to_string(Event::Kind kind) {
   switch (kind) {
     case Event::Kind::kGaussian: return "gaussian";
     case Event::Kind::kDiscreteGaussian: return "discrete_gaussian";
+    case Event::Kind::kMatrixGaussian: return "matrix_gaussian";
+    case Event::Kind::kLaplace: return "laplace";
+    case Event::Kind::kDiscreteLaplace: return "discrete_laplace";
+    case Event::Kind::kRandomizedResponse: return "randomized_response";
+    case Event::Kind::kExponentialMechanism: return "exponential_mechanism";
+    case Event::Kind::kEpsilonDelta: return "epsilon_delta";
     case Event::Kind::kPoissonSampled: return "poisson_sampled";
+    case Event::Kind::kFixedSizeSampled: return "fixed_size_sampled";
+    case Event::Kind::kThresholdedSelection: return "thresholded_selection";
+    case Event::Kind::kRepeatAndSelect: return "repeat_and_select";
     case Event::Kind::kRepeated: return "repeated";
     case Event::Kind::kComposed: return "composed";
-    case Event::Kind::kEpsilonDelta: return "epsilon_delta";
   }
   std::abort();
 }
@@ -93,39 +84,81 @@ Event Event::make(Node node) {
 }
 
 Event Event::gaussian(double noise_multiplier) {
-  return make({Kind::kGaussian, check_multiplier(noise_multiplier), 0, 0, {}});
+  check_multiplier(noise_multiplier);
+  return make({.kind = Kind::kGaussian, .number = noise_multiplier});
 }
 
 Event Event::discrete_gaussian(double noise_multiplier) {
-  return make({Kind::kDiscreteGaussian, check_multiplier(noise_multiplier), 0, 0, {}});
+  check_multiplier(noise_multiplier);
+  return make({.kind = Kind::kDiscreteGaussian, .number = noise_multiplier});
 }
 
-Event Event::poisson_sampled(double sample_rate, Event event) {
-  if (!(sample_rate >= 0 && sample_rate <= 1)) {
-    refuse("sample_rate must be in [0, 1], not " + format_number(sample_rate));
-  }
-  return make({Kind::kPoissonSampled, sample_rate, 0, 0, {std::move(event)}});
+Event Event::matrix_gaussian(double noise_multiplier, double sensitivity) {
+  check("sensitivity", sensitivity, 1e-6, 1e9, "[1e-6, 1e9]");
+  check("noise_multiplier / sensitivity", noise_multiplier / sensitivity, 1e-6, 1e9, "[1e-6, 1e9]");
+  return make({.kind = Kind::kMatrixGaussian, .number = noise_multiplier, .second = sensitivity});
 }
 
-Event Event::repeated(Event event, int64_t count) {
-  if (count < 0 || count > kMaxCount) {
-    refuse("the count of a repeated event must be in [0, 2^53], not " + std::to_string(count));
-  }
-  return make({Kind::kRepeated, 0, 0, count, {std::move(event)}});
+Event Event::laplace(double noise_multiplier) {
+  check_multiplier(noise_multiplier);
+  return make({.kind = Kind::kLaplace, .number = noise_multiplier});
 }
 
-Event Event::composed(std::vector<Event> events) {
-  return make({Kind::kComposed, 0, 0, 0, std::move(events)});
+Event Event::discrete_laplace(double scale, int64_t sensitivity) {
+  check_count("sensitivity", sensitivity, 1, 1000, "[1, 1000]");
+  check("scale / sensitivity", scale / static_cast<double>(sensitivity), 1e-6, 1e9, "[1e-6, 1e9]");
+  return make({.kind = Kind::kDiscreteLaplace, .number = scale, .second = static_cast<double>(sensitivity)});
+}
+
+Event Event::randomized_response(double epsilon, int64_t categories) {
+  check("the epsilon of a randomized_response", epsilon, 1e-9, 1000, "[1e-9, 1000]");
+  check_count("categories", categories, 2, kMaxCount, "[2, 2^53]");
+  return make({.kind = Kind::kRandomizedResponse, .number = epsilon, .count = categories});
+}
+
+Event Event::exponential_mechanism(double epsilon) {
+  check("the epsilon of an exponential_mechanism", epsilon, 1e-9, 1000, "[1e-9, 1000]");
+  return make({.kind = Kind::kExponentialMechanism, .number = epsilon});
 }
 
 Event Event::epsilon_delta(double epsilon, double delta) {
   if (!(epsilon >= 0 && std::isfinite(epsilon))) {
     refuse("the epsilon of an event must be finite and at least 0, not " + format_number(epsilon));
   }
-  if (!(delta >= 0 && delta < 1)) {
-    refuse("the delta of an event must be in [0, 1), not " + format_number(delta));
-  }
-  return make({Kind::kEpsilonDelta, epsilon, delta, 0, {}});
+  check_delta(delta);
+  return make({.kind = Kind::kEpsilonDelta, .number = epsilon, .second = delta});
+}
+
+Event Event::poisson_sampled(double sample_rate, Event event) {
+  check("sample_rate", sample_rate, 0, 1, "[0, 1]");
+  return make({.kind = Kind::kPoissonSampled, .number = sample_rate, .events = {std::move(event)}});
+}
+
+Event Event::fixed_size_sampled(int64_t batch_size, int64_t sample_size, Event event) {
+  check_count("sample_size", sample_size, 1, kMaxCount, "[1, 2^53]");
+  check_count("batch_size", batch_size, 0, sample_size, "[0, sample_size]");
+  return make({.kind = Kind::kFixedSizeSampled,
+               .count = batch_size,
+               .of = sample_size,
+               .events = {std::move(event)}});
+}
+
+Event Event::thresholded_selection(Event event, double delta) {
+  check_delta(delta);
+  return make({.kind = Kind::kThresholdedSelection, .second = delta, .events = {std::move(event)}});
+}
+
+Event Event::repeat_and_select(Event event, Trials trials) {
+  return make({.kind = Kind::kRepeatAndSelect, .trials = trials, .events = {std::move(event)}});
+}
+
+Event Event::repeated(Event event, int64_t count) {
+  check_count("the count of a repeated event", count, 0, kMaxCount, "[0, 2^53]");
+  return make({.kind = Kind::kRepeated, .count = count, .events = {std::move(event)}});
+}
+
+Event Event::composed(std::vector<Event> events) {
+  return make({.kind = Kind::kComposed, .events = std::move(events)});
 }
 
 Event::Kind Event::kind() const {
@@ -133,8 +166,35 @@ Event::Kind Event::kind() const {
 }
 
 double Event::noise_multiplier() const {
-  assert(kind() == Kind::kGaussian || kind() == Kind::kDiscreteGaussian);
+  assert(kind() == Kind::kGaussian || kind() == Kind::kDiscreteGaussian || kind() == Kind::kMatrixGaussian ||
+         kind() == Kind::kLaplace);
   return node_->number;
+}
+
+double Event::scale() const {
+  assert(kind() == Kind::kDiscreteLaplace);
+  return node_->number;
+}
+
+double Event::sensitivity() const {
+  assert(kind() == Kind::kMatrixGaussian || kind() == Kind::kDiscreteLaplace);
+  return node_->second;
+}
+
+double Event::epsilon() const {
+  assert(kind() == Kind::kRandomizedResponse || kind() == Kind::kExponentialMechanism ||
+         kind() == Kind::kEpsilonDelta);
+  return node_->number;
+}
+
+double Event::delta() const {
+  assert(kind() == Kind::kEpsilonDelta || kind() == Kind::kThresholdedSelection);
+  return node_->second;
+}
+
+int64_t Event::categories() const {
+  assert(kind() == Kind::kRandomizedResponse);
+  return node_->count;
 }
 
 double Event::sample_rate() const {
@@ -142,19 +202,24 @@ double Event::sample_rate() const {
   return node_->number;
 }
 
-int64_t Event::count() const {
-  assert(kind() == Kind::kRepeated);
+int64_t Event::batch_size() const {
+  assert(kind() == Kind::kFixedSizeSampled);
   return node_->count;
 }
 
-double Event::epsilon() const {
-  assert(kind() == Kind::kEpsilonDelta);
-  return node_->number;
+int64_t Event::sample_size() const {
+  assert(kind() == Kind::kFixedSizeSampled);
+  return node_->of;
 }
 
-double Event::delta() const {
-  assert(kind() == Kind::kEpsilonDelta);
-  return node_->delta;
+const Trials& Event::trials() const {
+  assert(kind() == Kind::kRepeatAndSelect);
+  return *node_->trials;
+}
+
+int64_t Event::count() const {
+  assert(kind() == Kind::kRepeated);
+  return node_->count;
 }
 
 const std::vector<Event>& Event::events() const {
@@ -162,74 +227,9 @@ const std::vector<Event>& Event::events() const {
 }
 
 bool Event::operator==(const Event& other) const {
-  return node_ == other.node_ || (node_->kind == other.node_->kind && node_->number == other.node_->number &&
-                                  node_->delta == other.node_->delta && node_->count == other.node_->count &&
-                                  node_->events == other.node_->events);
-}
-
-Json Event::to_json() const {
-  Json json = {{"kind", to_string(kind())}};
-  switch (kind()) {
-    case Kind::kGaussian:
-    case Kind::kDiscreteGaussian: json["noise_multiplier"] = noise_multiplier(); break;
-    case Kind::kPoissonSampled:
-      json["sample_rate"] = sample_rate();
-      json["event"] = events()[0].to_json();
-      break;
-    case Kind::kRepeated:
-      json["count"] = count();
-      json["event"] = events()[0].to_json();
-      break;
-    case Kind::kComposed:
-      json["events"] = Json::array();
-      for (const Event& event : events()) json["events"].push_back(event.to_json());
-      break;
-    case Kind::kEpsilonDelta:
-      json["epsilon"] = epsilon();
-      json["delta"] = delta();
-      break;
-  }
-  return json;
-}
-
-Event Event::from_json(const Json& json) {
-  return parse(json, 1);
-}
-
-Event Event::parse(const Json& json, int depth) {
-  if (depth > kMaxDepth) refuse("event: nested deeper than " + std::to_string(kMaxDepth) + " levels");
-  if (!json.is_object()) refuse("event: must be an object with a \"kind\"");
-  const Json& kind = field(json, "kind");
-  if (!kind.is_string()) refuse("event: \"kind\" must be text");
-  const auto& name = kind.get_ref<const std::string&>();
-  if (name == "gaussian" || name == "discrete_gaussian") {
-    allow_only(json, {"noise_multiplier"});
-    const double multiplier = number(json, "noise_multiplier");
-    return name == "gaussian" ? gaussian(multiplier) : discrete_gaussian(multiplier);
-  }
-  if (name == "poisson_sampled") {
-    allow_only(json, {"sample_rate", "event"});
-    return poisson_sampled(number(json, "sample_rate"), parse(json["event"], depth + 1));
-  }
-  if (name == "repeated") {
-    allow_only(json, {"count", "event"});
-    return repeated(parse(json["event"], depth + 1), integer(json, "count"));
-  }
-  if (name == "composed") {
-    allow_only(json, {"events"});
-    const Json& list = json["events"];
-    if (!list.is_array()) refuse("event: \"events\" must be a list");
-    std::vector<Event> events;
-    for (const Json& part : list) events.push_back(parse(part, depth + 1));
-    return composed(std::move(events));
-  }
-  if (name == "epsilon_delta") {
-    allow_only(json, {"epsilon", "delta"});
-    return epsilon_delta(number(json, "epsilon"), number(json, "delta"));
-  }
-  refuse(
-      "event: unknown kind; known are gaussian, discrete_gaussian, poisson_sampled, repeated, composed, "
-      "epsilon_delta");
+  const Node &a = *node_, &b = *other.node_;
+  return &a == &b || (a.kind == b.kind && a.number == b.number && a.second == b.second &&
+                      a.count == b.count && a.of == b.of && a.trials == b.trials && a.events == b.events);
 }
 
 }  // namespace discreet

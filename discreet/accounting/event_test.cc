@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "discreet/base/error.h"
 #include "discreet/base/random.h"
@@ -41,6 +43,51 @@ TEST(Event, JsonIsAsDocumentedAndComesBack) {
   EXPECT_EQ(Event::from_json(Json::parse(example().to_json().dump())), example());
 }
 
+// One of each kind that is not in example().
+std::vector<std::pair<Event, std::string>> others() {
+  const Event gaussian = Event::gaussian(2);
+  const std::string inner = R"("event":{"kind":"gaussian","noise_multiplier":2.0}})";
+  return {
+      {Event::matrix_gaussian(8.5, 3),
+       R"({"kind":"matrix_gaussian","noise_multiplier":8.5,"sensitivity":3.0})"},
+      {Event::laplace(1.5), R"({"kind":"laplace","noise_multiplier":1.5})"},
+      {Event::discrete_laplace(2.5, 4), R"({"kind":"discrete_laplace","scale":2.5,"sensitivity":4})"},
+      {Event::randomized_response(1.25, 7),
+       R"({"kind":"randomized_response","epsilon":1.25,"categories":7})"},
+      {Event::exponential_mechanism(0.5), R"({"kind":"exponential_mechanism","epsilon":0.5})"},
+      {Event::fixed_size_sampled(10, 600, gaussian),
+       R"({"kind":"fixed_size_sampled","batch_size":10,"sample_size":600,)" + inner},
+      {Event::thresholded_selection(gaussian, 1e-7),
+       R"({"kind":"thresholded_selection","delta":1e-07,)" + inner},
+      {Event::repeat_and_select(gaussian, Trials::poisson(4.5)),
+       R"({"kind":"repeat_and_select","distribution":"poisson","mean":4.5,)" + inner},
+      {Event::repeat_and_select(gaussian, Trials::geometric(0.25)),
+       R"({"kind":"repeat_and_select","distribution":"negative_binomial","eta":1.0,"gamma":0.25,)" + inner}};
+}
+
+TEST(Event, EveryKindComesBackFromItsJson) {
+  for (const auto& [event, text] : others()) {
+    EXPECT_EQ(event.to_json().dump(), text);
+    EXPECT_EQ(Event::from_json(Json::parse(text)), event) << text;
+    EXPECT_NE(event, Event::gaussian(2));
+    const Json good = Json::parse(text);
+    Json json = good;
+    json["free"] = true;
+    EXPECT_THROW(Event::from_json(json), Error) << text;
+    for (const auto& [key, value] : good.items()) {
+      json = good;
+      json.erase(key);
+      EXPECT_THROW(Event::from_json(json), Error) << text << " without " << key;
+      json = good;
+      json[key] = nullptr;
+      EXPECT_THROW(Event::from_json(json), Error) << text << " with null for " << key;
+      if (!value.is_number()) continue;
+      json[key] = -2;
+      EXPECT_THROW(Event::from_json(json), Error) << text << " with -2 for " << key;
+    }
+  }
+}
+
 TEST(Event, NumbersComeBackBitForBit) {
   RandomStream random = RandomStream::for_tests(1);
   for (int i = 0; i < 2000; ++i) {
@@ -56,6 +103,13 @@ TEST(Event, ValuesDifferWhereTheyDiffer) {
   EXPECT_NE(Event::gaussian(1), Event::discrete_gaussian(1));
   EXPECT_NE(Event::repeated(Event::gaussian(1), 2), Event::repeated(Event::gaussian(1), 3));
   EXPECT_NE(Event::composed({}), Event::composed({Event::gaussian(1)}));
+  EXPECT_NE(Event::discrete_laplace(8, 1), Event::discrete_laplace(8, 2));
+  EXPECT_NE(Event::randomized_response(1, 2), Event::randomized_response(1, 3));
+  EXPECT_NE(Event::matrix_gaussian(8, 1), Event::matrix_gaussian(8, 2));
+  EXPECT_NE(Event::fixed_size_sampled(1, 2, Event::gaussian(1)),
+            Event::fixed_size_sampled(1, 3, Event::gaussian(1)));
+  EXPECT_NE(Event::repeat_and_select(Event::gaussian(1), Trials::negative_binomial(2, 0.5)),
+            Event::repeat_and_select(Event::gaussian(1), Trials::negative_binomial(2, 0.4)));
   EXPECT_NE(Event::epsilon_delta(1, 0), Event::epsilon_delta(1, 1e-9));
 }
 
@@ -70,11 +124,32 @@ TEST(Event, ArgumentsHaveRanges) {
   for (const int64_t bad : {int64_t{-1}, (int64_t{1} << 53) + 1})
     EXPECT_THROW(Event::repeated(Event::gaussian(1), bad), Error);
   for (const double bad : {-1e-9, nan, inf}) EXPECT_THROW(Event::epsilon_delta(bad, 0), Error);
-  for (const double bad : {-1e-9, 1., nan, inf}) EXPECT_THROW(Event::epsilon_delta(1, bad), Error);
+  for (const double bad : {-1e-9, 1., nan, inf}) {
+    EXPECT_THROW(Event::epsilon_delta(1, bad), Error);
+    EXPECT_THROW(Event::thresholded_selection(Event::gaussian(1), bad), Error);
+  }
+  for (const double bad : {0., -1., 1e-7, 2e9, nan, inf}) {
+    EXPECT_THROW(Event::laplace(bad), Error) << bad;
+    EXPECT_THROW(Event::discrete_laplace(bad, 1), Error) << bad;
+    EXPECT_THROW(Event::matrix_gaussian(bad, 1), Error) << bad;
+    EXPECT_THROW(Event::matrix_gaussian(1, bad), Error) << bad;
+  }
+  for (const double bad : {0., 1e-10, 1001., nan, inf}) {
+    EXPECT_THROW(Event::randomized_response(bad, 2), Error) << bad;
+    EXPECT_THROW(Event::exponential_mechanism(bad), Error) << bad;
+  }
+  for (const int64_t bad : {-1, 0, 1001}) EXPECT_THROW(Event::discrete_laplace(1, bad), Error) << bad;
+  for (const int64_t bad : {-1, 0, 1}) EXPECT_THROW(Event::randomized_response(1, bad), Error) << bad;
+  EXPECT_THROW(Event::fixed_size_sampled(0, 0, Event::gaussian(1)), Error);
+  EXPECT_THROW(Event::fixed_size_sampled(3, 2, Event::gaussian(1)), Error);
+  EXPECT_THROW(Event::fixed_size_sampled(-1, 2, Event::gaussian(1)), Error);
+  for (const double bad : {0., 1e-4, 2e9, nan}) EXPECT_THROW(Trials::poisson(bad), Error) << bad;
+  for (const double bad : {0., 1., -0.5, nan}) EXPECT_THROW(Trials::geometric(bad), Error) << bad;
+  for (const double bad : {-1., 2e6, nan}) EXPECT_THROW(Trials::negative_binomial(bad, 0.5), Error) << bad;
 }
 
 TEST(Event, RefusesMalformedJson) {
-  EXPECT_NE(refusal(R"({"kind":"laplace","scale":1})").find("known are gaussian"), std::string::npos);
+  EXPECT_NE(refusal(R"({"kind":"staircase","scale":1})").find("known are gaussian"), std::string::npos);
   EXPECT_NE(refusal(R"({"kind":"gaussian"})").find("noise_multiplier"), std::string::npos);
   EXPECT_NE(refusal(R"({"kind":"gaussian","noise_multiplier":-1})").find("[1e-6, 1e9]"), std::string::npos);
   for (

@@ -1,0 +1,56 @@
+// A tree of events as the privacy losses that it composes.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "discreet/accounting/bounded_loss.h"
+#include "discreet/accounting/composed_loss.h"
+#include "discreet/accounting/event.h"
+#include "discreet/accounting/loss_pair.h"
+#include "discreet/accounting/relation.h"
+
+namespace discreet {
+
+class PldPlan {
+ public:
+  // kUnsupported for an event that the table in docs/accounting.md refuses.
+  PldPlan(const Event& event, Relation relation);
+
+  // What is added by basic composition (epsilon_delta, the deltas of thresholded_selection).
+  double epsilon() const { return epsilon_; }
+  double delta() const { return delta_; }
+  // Whether there is anything else.
+  bool has_loss() const { return mu_squared_ > 0 || !sampled_.empty() || !bounded_.empty(); }
+
+  // Of all unsampled Gaussians together: how many standard deviations neighbours are apart.
+  double mu() const;
+  bool is_gaussian() const { return sampled_.empty() && bounded_.empty(); }
+  // Upper bound on the sum of all losses; infinite with a Gaussian in it.
+  double largest_loss() const;
+
+  // The pairs that have to be looked at, each composed by itself; the worst counts.
+  std::vector<LossPair::Direction> directions() const;
+
+  // The losses of one direction, composed on grids that suit this delta. fineness: 1 for the step that a
+  // sketch of the losses suggests, below for a finer one, but none much below `step`, which becomes the one
+  // used. kUnsupported where the plan is too large for the transform.
+  ComposedLoss compose(LossPair::Direction direction, double delta, double fineness, double& step) const;
+
+ private:
+  struct Bounded {
+    BoundedLoss loss;
+    double count = 0;
+  };
+  void add(const Event& event, double times);
+
+  Relation relation_;
+  double mu_squared_ = 0;                                // sum of 1 / noise_multiplier^2
+  std::map<std::pair<double, double>, double> sampled_;  // (sample_rate, noise_multiplier) -> how often
+  std::map<std::string, Bounded> bounded_;               // by their event's JSON
+  double epsilon_ = 0, delta_ = 0;
+};
+
+}  // namespace discreet
