@@ -6,16 +6,18 @@
 // Holohan and Braghin 2021 for Gaussians). Here every released number is an integer multiple of one step, and
 // each multiple has exactly the probability that the ideal mechanism followed by rounding would give it.
 //
-// How: a Gaussian is a function (Box-Muller) of two uniforms with as many random bits as are needed. A fast
-// double evaluation gives value + noise with a certified error bound. Where a rounding boundary of the
-// lattice lies within the bound, the same uniforms are extended by further random bits and evaluated in
-// __float128 (113 bits). Remainder: at the default step a second straddle, where the float128 result is
-// rounded as it is, has probability below 2^-80 a value; so over 2^40 released values the statistical
-// distance from the ideal mechanism is below 2^-40 (it adds to delta, and is not visible beside it).
+// How: a Gaussian is a function (Box-Muller) of two uniforms with as many random bits as are needed. An
+// evaluation in floats of their first 32 bits gives value + noise with a certified error bound. Where a
+// rounding boundary of the lattice lies within the bound (about one pair in 200), doubles decide with a finer
+// one; where that fails too (one in 100,000), the uniforms are extended by further random bits and evaluated
+// in
+// __float128 (113 bits). So the release does not depend on which path was taken, nor on the processor.
+// Remainder: a third straddle, where the float128 result is rounded as it is, has probability below 2^-80 a
+// value; so over 2^40 released values the statistical distance from the ideal mechanism is below 2^-40 (it
+// adds to delta, and is not visible beside it).
 // What is assumed: the keystream is random (random.h); timing is not hidden.
 #pragma once
 
-#include <cstdint>
 #include <span>
 
 #include "discreet/base/random.h"
@@ -32,21 +34,21 @@ double lattice_step(double stddev);
 // else kInvalidArgument and no value is changed.
 void add_lattice_gaussian(RandomStream& random, double stddev, std::span<double> values);
 
+// The same for floats; stddev in [2^-100, 2^96], else kInvalidArgument. The same random bits give the same
+// release as for doubles, rounded to the nearest float (exact up to 2^24 steps, and always a multiple).
+void add_lattice_gaussian(RandomStream& random, double stddev, std::span<float> values);
+
+// released[i] = (what the first gives for sums[i]) * factor, rounded to the nearest float; sums stay as they
+// are. factor: finite; sizes equal; else kInvalidArgument.
+void release_lattice_gaussian(RandomStream& random, double stddev, std::span<const double> sums,
+                              double factor, std::span<float> released);
+
 namespace internal {
 
-// Distance, in steps, from a rounding boundary below which the fast result is not trusted. The error of the
-// fast evaluation is below 2^-22 steps: see the budget in lattice_gaussian.cc and the test that measures it.
-constexpr double kFastError = 0x1p-18;
-
-// For tests: as add_lattice_gaussian, but every value takes the __float128 path. Same result, bit for bit.
-void add_lattice_gaussian_slowly(RandomStream& random, double stddev, std::span<double> values);
-
-// For tests: the noise in steps, before rounding, of the two values whose uniforms begin with these words, at
-// a standard deviation of `scale` steps. fast_pair returns false where it does not trust itself (the tails);
-// slow_pair takes the further bits from `more` and gives each value as high + low.
-bool fast_pair(uint64_t radius_word, uint64_t angle_word, double scale, double noise[2]);
-void slow_pair(uint64_t radius_word, uint64_t angle_word, RandomStream& more, double scale, double high[2],
-               double low[2]);
+// For tests: as add_lattice_gaussian, but evaluation begins at this precision. Same result, bit for bit.
+enum class Precision { kFloat, kDouble, kQuad };
+void add_lattice_gaussian(RandomStream& random, double stddev, std::span<double> values, Precision first);
+void add_lattice_gaussian(RandomStream& random, double stddev, std::span<float> values, Precision first);
 
 }  // namespace internal
 }  // namespace discreet

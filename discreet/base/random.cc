@@ -9,13 +9,15 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "discreet/base/chacha20.h"
+
 namespace discreet {
 
 std::atomic<uint64_t> RandomStream::forks_{0};
 
 struct RandomStream::State {
-  std::array<std::byte, kKeyBytes> key;
-  std::array<std::byte, kBlockBytes> block;
+  std::array<uint32_t, kKeyBytes / 4> key;
+  alignas(64) std::array<uint32_t, kBlockBytes / 4> block;
   ~State() { sodium_memzero(this, sizeof *this); }
 };
 
@@ -49,8 +51,8 @@ RandomStream::RandomStream(const std::array<std::byte, kKeyBytes>& key, bool is_
     }
     return true;
   }();
-  state_->key = key;
-  block_ = state_->block.data();
+  std::memcpy(state_->key.data(), key.data(), kKeyBytes);
+  block_ = reinterpret_cast<const std::byte*>(state_->block.data());
   generation_ = forks_.load(std::memory_order_relaxed);
 }
 
@@ -75,18 +77,18 @@ void RandomStream::refill() {
   const uint64_t forks = forks_.load(std::memory_order_relaxed);
   if (forks != generation_) {
     if (private_) {
-      state_->key = kernel_key();
+      auto key = kernel_key();
+      std::memcpy(state_->key.data(), key.data(), kKeyBytes);
+      sodium_memzero(key.data(), key.size());
       position_ = kBlockBytes;
     }
     generation_ = forks;
     if (position_ + sizeof(uint64_t) <= kBlockBytes) return;  // a test stream goes on as it was
   }
-  static constexpr unsigned char kNonce[crypto_stream_chacha20_ietf_NONCEBYTES] = {};
-  auto* block = reinterpret_cast<unsigned char*>(state_->block.data());
-  crypto_stream_chacha20_ietf(block, kBlockBytes, kNonce,
-                              reinterpret_cast<const unsigned char*>(state_->key.data()));
-  std::copy_n(state_->block.begin(), kKeyBytes, state_->key.begin());
-  sodium_memzero(block, kKeyBytes);
+  static constexpr std::array<uint32_t, 3> kNonce = {};
+  chacha20(state_->key, kNonce, 0, state_->block);
+  std::copy_n(state_->block.begin(), state_->key.size(), state_->key.begin());
+  sodium_memzero(state_->block.data(), kKeyBytes);
   position_ = kKeyBytes;
 }
 

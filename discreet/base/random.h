@@ -1,4 +1,4 @@
-// The source of all randomness: a ChaCha20 keystream (libsodium) under a key drawn from the kernel.
+// The source of all randomness: a ChaCha20 keystream (chacha20.h) under a key drawn from the kernel.
 //
 // Threat model: an observer who sees any number of released values learns nothing about other outputs
 // (ChaCha20 as a pseudo-random function). A child process never repeats its parent's stream: after fork(2)

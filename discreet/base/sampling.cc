@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "discreet/base/error.h"
+#include "discreet/base/geometric.h"
 #include "discreet/base/text.h"
 
 namespace discreet {
@@ -48,18 +49,28 @@ bool bernoulli_exp(RandomStream& random, Integer numerator, const Integer& denom
   return k % 2 == 1;
 }
 
-// Pr[x] proportional to exp(-|x| / scale): Algorithm 2 with s = 1.
-int64_t discrete_laplace(RandomStream& random, uint64_t scale) {
+// Pr[x] proportional to exp(-|x| s / t): Algorithm 2.
+int64_t discrete_laplace(RandomStream& random, uint64_t t, uint64_t s) {
   for (;;) {
-    const uint64_t remainder = discreet::uniform_below(random, scale);
-    if (!bernoulli_exp(random, remainder, scale)) continue;
+    const uint64_t remainder = discreet::uniform_below(random, t);
+    if (!bernoulli_exp(random, remainder, t)) continue;
     uint64_t quotient = 0;
     while (bernoulli_exp(random, 1, 1)) ++quotient;
-    const auto size = static_cast<int64_t>(remainder + scale * quotient);
+    const auto size = static_cast<int64_t>((remainder + t * quotient) / s);
     const bool negative = random.next() >> 63;
     if (negative && size == 0) continue;
     return negative ? -size : size;
   }
+}
+
+// A multiple of 2^-10 in [2^-10, 2^30], in units of 2^-10.
+uint64_t in_1024ths(double value, const char* what) {
+  const double scaled = value * 1024;
+  if (!(value >= 0x1p-10 && value <= 0x1p30) || scaled != std::floor(scaled)) {
+    refuse(std::string(what) + " must be a multiple of 1/1024 in [1/1024, 2^30], not " +
+           format_number(value));
+  }
+  return static_cast<uint64_t>(scaled);
 }
 
 }  // namespace
@@ -100,14 +111,9 @@ std::vector<int64_t> poisson_sample(RandomStream& random, int64_t n, double samp
     for (int64_t i = 0; i < n; ++i) drawn.push_back(i);
     return drawn;
   }
-  // bernoulli(sample_rate) with its first comparison drawn out of the loop.
-  const double scaled = std::ldexp(sample_rate, 64);
-  const auto digits = static_cast<uint64_t>(scaled);
-  const double rest = scaled - static_cast<double>(digits);
-  for (int64_t i = 0; i < n; ++i) {
-    const uint64_t word = random.next();
-    if (word < digits || (word == digits && bernoulli(random, rest))) drawn.push_back(i);
-  }
+  const Geometric skipped(sample_rate);
+  for (int64_t i = skipped.draw(random, n); i < n; i += 1 + skipped.draw(random, n - i - 1))
+    drawn.push_back(i);
   return drawn;
 }
 
@@ -124,19 +130,20 @@ std::vector<int64_t> choose(RandomStream& random, int64_t n, int64_t k) {
   return sorted;
 }
 
+int64_t discrete_laplace(RandomStream& random, double scale) {
+  const uint64_t t = in_1024ths(scale, "discrete_laplace: scale");
+  const uint64_t common = std::min<uint64_t>(t & -t, 1024);
+  return discrete_laplace(random, t / common, 1024 / common);
+}
+
 int64_t discrete_gaussian(RandomStream& random, double stddev) {
-  const double scaled = stddev * 1024;
-  if (!(stddev >= 0x1p-10 && stddev <= 0x1p30) || scaled != std::floor(scaled)) {
-    refuse("discrete_gaussian: stddev must be a multiple of 1/1024 in [1/1024, 2^30], not " +
-           format_number(stddev));
-  }
   // Algorithm 3 with sigma^2 = a / b: accept y with probability exp(-(|y| b t - a)^2 / (2 a b t^2)).
-  const Integer k = static_cast<uint64_t>(scaled);
+  const Integer k = in_1024ths(stddev, "discrete_gaussian: stddev");
   const Integer a = k * k, b = Integer(1) << 20;
   const uint64_t t = static_cast<uint64_t>(stddev) + 1;
   const Integer denominator = 2 * a * b * t * t;
   for (;;) {
-    const int64_t y = discrete_laplace(random, t);
+    const int64_t y = discrete_laplace(random, t, 1);
     const Integer left = Integer(static_cast<uint64_t>(std::abs(y))) * b * t;
     const Integer gap = left > a ? left - a : a - left;
     if (bernoulli_exp(random, gap * gap, denominator)) return y;

@@ -3,9 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <functional>
 #include <map>
+#include <utility>
+#include <vector>
 
 #include "discreet/base/error.h"
 
@@ -69,26 +72,24 @@ uint64_t seed_with(const std::function<bool(uint64_t first, uint64_t second)>& w
   }
 }
 
-bool drawn(uint64_t seed, double p, bool by_sample) {
+bool drawn(uint64_t seed, double p) {
   RandomStream random = RandomStream::for_tests(seed);
-  return by_sample ? !poisson_sample(random, 1, p).empty() : bernoulli(random, p);
+  return bernoulli(random, p);
 }
 
 // The comparison goes on where the first 64 binary digits are equal, and ends where p does.
 TEST(Bernoulli, UsesEveryBitOfP) {
-  for (const bool by_sample : {false, true}) {
-    // p is the first word exactly: the uniform is not below it. One double further up it is.
-    uint64_t seed = seed_with([](uint64_t first, uint64_t) { return (first & 0x7FF) == 0; });
-    double p = std::ldexp(static_cast<double>(RandomStream::for_tests(seed).next()), -64);
-    EXPECT_FALSE(drawn(seed, p, by_sample));
-    EXPECT_TRUE(drawn(seed, std::nextafter(p, 1.), by_sample));
-    // p is the first word and a half: the highest bit of the second word decides.
-    for (const uint64_t high : {0, 1}) {
-      seed = seed_with(
-          [&](uint64_t first, uint64_t second) { return first < uint64_t{1} << 52 && second >> 63 == high; });
-      p = std::ldexp(static_cast<double>(RandomStream::for_tests(seed).next()) + 0.5, -64);
-      EXPECT_EQ(drawn(seed, p, by_sample), high == 0);
-    }
+  // p is the first word exactly: the uniform is not below it. One double further up it is.
+  uint64_t seed = seed_with([](uint64_t first, uint64_t) { return (first & 0x7FF) == 0; });
+  double p = std::ldexp(static_cast<double>(RandomStream::for_tests(seed).next()), -64);
+  EXPECT_FALSE(drawn(seed, p));
+  EXPECT_TRUE(drawn(seed, std::nextafter(p, 1.)));
+  // p is the first word and a half: the highest bit of the second word decides.
+  for (const uint64_t high : {0, 1}) {
+    seed = seed_with(
+        [&](uint64_t first, uint64_t second) { return first < uint64_t{1} << 52 && second >> 63 == high; });
+    p = std::ldexp(static_cast<double>(RandomStream::for_tests(seed).next()) + 0.5, -64);
+    EXPECT_EQ(drawn(seed, p), high == 0);
   }
   // The smallest double takes 17 words if the first 16 are zero.
   RandomStream random = RandomStream::for_tests(6);
@@ -133,15 +134,53 @@ TEST(PoissonSample, Corners) {
   EXPECT_THROW(poisson_sample(random, 10, NAN), Error);
 }
 
-// The loop in poisson_sample and bernoulli() are the same test of the same words.
-TEST(PoissonSample, AgreesWithBernoulliWordByWord) {
-  for (const double rate : {1e-3, 0.25, 0.37, 0.999}) {
-    RandomStream a = RandomStream::for_tests(9), b = RandomStream::for_tests(9);
-    std::vector<int64_t> expected;
-    for (int64_t i = 0; i < 5000; ++i) {
-      if (bernoulli(b, rate)) expected.push_back(i);
+// Against the definition, one independent trial an index: every one of the 64 subsets.
+TEST(PoissonSample, EverySubsetHasItsProbability) {
+  RandomStream random = RandomStream::for_tests(9);
+  for (const double rate : {0.05, 0.37, 0.8}) {
+    std::map<int64_t, int64_t> by_gaps, by_trials;
+    const int64_t draws = 60000;
+    for (int64_t i = 0; i < draws; ++i) {
+      int64_t subset = 0, reference = 0;
+      for (const int64_t index : poisson_sample(random, 6, rate)) subset |= int64_t{1} << index;
+      for (int index = 0; index < 6; ++index) reference |= int64_t{bernoulli(random, rate)} << index;
+      ++by_gaps[subset];
+      ++by_trials[reference];
     }
-    EXPECT_EQ(poisson_sample(a, 5000, rate), expected);
+    const auto probability = [&](int64_t subset) {
+      const int size = std::popcount(static_cast<uint64_t>(subset));
+      return std::pow(rate, size) * std::pow(1 - rate, 6 - size);
+    };
+    expect_distribution(by_gaps, draws, probability, 0, 63);
+    expect_distribution(by_trials, draws, probability, 0, 63);
+  }
+}
+
+// Rare draws have their rate, every index included, and the time is that of the few that are drawn: trials
+// one by one would take days.
+TEST(PoissonSample, ARareDrawOfVeryMany) {
+  RandomStream random = RandomStream::for_tests(10);
+  for (const auto& [n, rate] :
+       std::vector<std::pair<int64_t, double>>{{1000000, 1e-6}, {1000000000000, 3e-12}}) {
+    const double mean = static_cast<double>(n) * rate;
+    std::map<int64_t, int64_t> sizes, tenths;
+    const int64_t draws = 40000;
+    int64_t total = 0;
+    for (int64_t i = 0; i < draws; ++i) {
+      const auto sample = poisson_sample(random, n, rate);
+      ++sizes[static_cast<int64_t>(sample.size())];
+      for (const int64_t index : sample) ++tenths[index / (n / 10)];
+      total += static_cast<int64_t>(sample.size());
+    }
+    expect_distribution(
+        sizes, draws,  // binomial; Poisson but for 1e-6 in relative terms
+        [&](int64_t k) {
+          return std::exp(static_cast<double>(k) * std::log(mean) - mean -
+                          std::lgamma(static_cast<double>(k) + 1));
+        },
+        0, 30);
+    expect_distribution(
+        tenths, total, [](int64_t) { return 0.1; }, 0, 9);
   }
 }
 
@@ -163,6 +202,42 @@ TEST(Choose, EverySubsetEquallyOften) {
   EXPECT_EQ(choose(random, 5, 5), (std::vector<int64_t>{0, 1, 2, 3, 4}));
   EXPECT_THROW(choose(random, 5, 6), Error);
   EXPECT_THROW(choose(random, 5, -1), Error);
+}
+
+TEST(DiscreteLaplace, IsTheDiscreteLaplace) {
+  RandomStream random = RandomStream::for_tests(11);
+  for (const double scale : {1. / 1024, 0.25, 0.75, 1., 3.5, 20.0009765625}) {
+    // Canonne, Kamath, Steinke 2020, definition 3: (e^(1/s) - 1) / (e^(1/s) + 1) e^(-|x|/s).
+    const double ratio = std::exp(-1 / scale), middle = (1 - ratio) / (1 + ratio);
+    std::map<int64_t, int64_t> counts;
+    const int64_t draws = 40000;
+    for (int64_t i = 0; i < draws; ++i) ++counts[discrete_laplace(random, scale)];
+    expect_distribution(
+        counts, draws,
+        [&](int64_t x) { return middle * std::exp(-std::abs(static_cast<double>(x)) / scale); }, -400, 400);
+  }
+}
+
+TEST(DiscreteLaplace, AtTheLargestScale) {
+  RandomStream random = RandomStream::for_tests(12);
+  const double scale = 0x1p30 - 1. / 1024;
+  double sizes = 0, above = 0;
+  const int draws = 4000;
+  for (int i = 0; i < draws; ++i) {
+    const double x = static_cast<double>(discrete_laplace(random, scale)) / scale;
+    sizes += std::abs(x);
+    above += x > 0;
+  }
+  EXPECT_NEAR(sizes / draws, 1, 7 * std::sqrt(1. / draws));  // exponential: deviation 1; 1e-10
+  EXPECT_NEAR(above, draws / 2., 7 * std::sqrt(draws / 4.));
+}
+
+TEST(DiscreteLaplace, RefusesWhatIsNotExact) {
+  RandomStream random = RandomStream::for_tests(13);
+  for (const double scale :
+       {0., -1., 0.1, 1 + 1e-9, 0x1p31, static_cast<double>(NAN), static_cast<double>(INFINITY)}) {
+    EXPECT_THROW(discrete_laplace(random, scale), Error) << scale;
+  }
 }
 
 TEST(DiscreteGaussian, IsTheDiscreteGaussian) {
