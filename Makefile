@@ -3,7 +3,7 @@ BUILD ?= build
 JOBS ?= $(shell nproc)
 DEMO := $(BUILD)/demo
 
-.PHONY: demo test program configure setup soak mutation sanitize test-wheel format format-check install clean
+.PHONY: demo test program configure setup soak mutation sanitize test-wheel bench format format-check install clean
 
 demo: program
 	@rm -rf $(DEMO)/fashion-mnist.discreet $(DEMO)/fashion-mnist.owner.html $(DEMO)/fashion-mnist.discreet.run
@@ -49,6 +49,13 @@ test-wheel: setup
 	@tools/peers $(BUILD)-wheel
 	cmake --build $(BUILD)-wheel --parallel $(JOBS)
 	ctest --test-dir $(BUILD)-wheel --output-on-failure --parallel $(JOBS)
+
+# Every measurement beside its rival, one after another; a few minutes on a machine that does nothing else.
+bench: configure
+	@tools/peers $(BUILD) bench
+	cmake --build $(BUILD) --parallel $(JOBS) --target accounting_bench noise_bench
+	$(BUILD)/peers-bench/bin/python bench/accounting.py $(BUILD)/accounting_bench
+	OMP_WAIT_POLICY=passive $(BUILD)/noise_bench
 
 format:
 	git ls-files '*.h' '*.cc' | xargs clang-format -i
