@@ -36,9 +36,8 @@ std::vector<Case> cases() {
   for (const double e : {0.01, 0.7, 3.0, 12.0}) {
     all.push_back({"laplace " + std::to_string(e), BoundedLoss::laplace(e),
                    [e](double x) { return -std::expm1((x - e) / 2); }});
-    all.push_back({"bounded range " + std::to_string(e), BoundedLoss::bounded_range(e), [e](double x) {
-                     return std::pow(-std::expm1((x - e) / 2), 2) / -std::expm1(-e);
-                   }});
+    all.push_back({"bounded range " + std::to_string(e), BoundedLoss::bounded_range(e),
+                   [e](double x) { return std::pow(-std::expm1((x - e) / 2), 2) / -std::expm1(-e); }});
     for (const int64_t k : {2, 3, 20}) {
       all.push_back({"randomised response " + std::to_string(e) + " " + std::to_string(k),
                      BoundedLoss::randomized_response(e, k), [e, k](double x) {
@@ -152,8 +151,7 @@ TEST(BoundedLoss, RenyiDivergenceOfABoundedRange) {
       double most = 0;
       for (int i = 1; i < 4000; ++i) {
         const double t = e * i / 4000, q = (std::exp(-t) - std::exp(-e)) / -std::expm1(-e);
-        const double excess =
-            q * (std::exp(order * t) - 1) + (1 - q) * (std::exp(order * (t - e)) - 1);
+        const double excess = q * (std::exp(order * t) - 1) + (1 - q) * (std::exp(order * (t - e)) - 1);
         most = std::max(most, std::log1p(excess) / (order - 1));
       }
       const double ours = renyi_bounded_range(e, order);
@@ -164,8 +162,8 @@ TEST(BoundedLoss, RenyiDivergenceOfABoundedRange) {
   }
 }
 
-// Two coordinates that move by a and b are dominated by one that moves by a + b (bounded_loss.h): the delta of
-// the product, by summing over the first coordinate.
+// Two coordinates that move by a and b are dominated by one that moves by a + b (bounded_loss.h): the delta
+// of the product, by summing over the first coordinate.
 TEST(BoundedLoss, OneCoordinateIsTheWorst) {
   const double scale = 1.7;
   for (const auto& [a, b] : {std::pair<int64_t, int64_t>{1, 1}, {1, 4}, {3, 3}, {5, 2}}) {

@@ -10,6 +10,7 @@
 
 #include "discreet/accounting/composed_loss.h"
 #include "discreet/accounting/pld_plan.h"
+#include "discreet/accounting/rdp.h"
 #include "discreet/base/error.h"
 #include "discreet/base/text.h"
 
@@ -78,7 +79,16 @@ double least(const Function& function, double low, double high) {
 class PldCurve::Answers {
  public:
   Answers(const Event& event, Relation relation)
-      : plan_(event, relation), directions_(plan_.directions()), kept_(directions_.size()) {}
+      : event_(event),
+        relation_(relation),
+        plan_(event, relation),
+        directions_(plan_.directions()),
+        kept_(directions_.size()) {}
+
+  // By Renyi divergences, with everything in it: of use where the dominating pair is not attained.
+  double renyi_epsilon(double delta) const {
+    return plan_.has_gap() ? rdp_epsilon(event_, relation_, delta) : kInfinity;
+  }
 
   const PldPlan& plan() const { return plan_; }
 
@@ -152,7 +162,7 @@ class PldCurve::Answers {
       for (const ComposedLoss& sum : kept_[i]) learn(i, sum);
     double fineness = 1;
     PldBounds result = worst();
-    for (int round = 0; round < kRounds; ++round) {
+    for (int round = 0; round < (plan_.has_gap() ? 1 : kRounds); ++round) {
       const double width = result.upper - result.lower, goal = width_of(result);
       if (width <= goal) break;
       if (round > 0) fineness *= std::clamp(std::sqrt(goal / width) * 0.9, 0.15, 0.6);
@@ -177,6 +187,8 @@ class PldCurve::Answers {
     kept_[i].push_back(std::move(sum));
   }
 
+  Event event_;
+  Relation relation_;
   PldPlan plan_;
   std::vector<LossPair::Direction> directions_;
   std::vector<std::deque<ComposedLoss>> kept_;  // by direction
@@ -201,7 +213,7 @@ PldBounds PldCurve::epsilon(double delta) {
   }
   if (!plan.has_loss()) return {plan.epsilon(), plan.epsilon()};
   PldBounds bounds = answers_->epsilon(left);
-  bounds.upper = (bounds.upper + plan.epsilon()) * kUp;
+  bounds.upper = std::min((bounds.upper + plan.epsilon()) * kUp, answers_->renyi_epsilon(delta));
   return bounds;
 }
 

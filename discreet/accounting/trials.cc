@@ -10,8 +10,8 @@ namespace {
 
 void check(const char* name, double value, double low, double high, const char* range) {
   if (value >= low && value <= high) return;
-  throw Error(ErrorKind::kInvalidArgument,
-              std::string("the ") + name + " of trials must be in " + range + ", not " + format_number(value));
+  throw Error(ErrorKind::kInvalidArgument, std::string("the ") + name + " of trials must be in " + range +
+                                               ", not " + format_number(value));
 }
 
 }  // namespace
