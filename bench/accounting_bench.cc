@@ -21,7 +21,8 @@ double median_ms(int repeats, const std::function<void()>& work) {
   for (int i = 0; i < repeats; ++i) {
     const auto start = std::chrono::steady_clock::now();
     work();
-    times.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+    times.push_back(
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
   }
   std::nth_element(times.begin(), times.begin() + repeats / 2, times.end());
   return times[static_cast<size_t>(repeats / 2)];
@@ -44,8 +45,11 @@ int main(int count, char** arguments) {
       calibrated = discreet::calibrate_noise_multiplier(
           {bounds.upper, delta, Relation::kAddOrRemoveOne, discreet::Accountant::kPld}, rate, steps);
     });
-    std::cout << Json{{"epsilon_ms", epsilon_ms},      {"upper", bounds.upper}, {"lower", bounds.lower},
-                      {"calibrate_ms", calibrate_ms}, {"noise_multiplier", calibrated}}
+    std::cout << Json{{"epsilon_ms", epsilon_ms},
+                      {"upper", bounds.upper},
+                      {"lower", bounds.lower},
+                      {"calibrate_ms", calibrate_ms},
+                      {"noise_multiplier", calibrated}}
                      .dump()
               << "\n";
   }

@@ -10,6 +10,16 @@ namespace {
 constexpr double kUnit = 0x1p-53;
 constexpr double kUp = 1 + 1e-12;  // outweighs the roundings of a few products
 
+// Of all pairs of two outcomes of losses t and t - E, Q's masses (e^-t - e^-E) / (1 - e^-E) and the rest:
+//   (1 - e^-E) e^((a - 1) D) = e^((a - 1) t) (1 - e^(-a E)) - e^(a t) (e^-E - e^(-a E))
+// is largest where e^t = (a - 1) (1 - e^(-a E)) / (a (e^-E - e^(-a E))), and there it is e^((a - 1) t) (1 -
+// e^(-a E)) / a.
+double worst_loss(double epsilon, double order) {
+  const double b = order - 1;
+  return std::log(b / order) + std::log(-std::expm1(-order * epsilon)) + epsilon -
+         std::log(-std::expm1(-b * epsilon));
+}
+
 }  // namespace
 
 BoundedLoss BoundedLoss::laplace(double distance_over_scale) {
@@ -49,6 +59,17 @@ BoundedLoss BoundedLoss::bounded_range(double epsilon) {
   return {.largest = epsilon, .atoms = {}, .spacing = 0, .density = -0.5 / std::expm1(-epsilon)};
 }
 
+BoundedLoss BoundedLoss::two_outcomes(double epsilon, double order) {
+  assert(epsilon > 0 && order > 1);
+  const double t = std::clamp(worst_loss(epsilon, order), epsilon / 2, epsilon * (1 - 1e-9));
+  const double all = -std::expm1(-epsilon);
+  return {
+      .largest = t,
+      .atoms = {{t, -std::expm1(t - epsilon) / all}, {t - epsilon, std::exp(-epsilon) * std::expm1(t) / all}},
+      .spacing = epsilon,
+      .density = 0};
+}
+
 double renyi_bounded_loss(const BoundedLoss& pair, double order) {
   assert(order > 1);
   const double b = order - 1, largest = pair.largest;
@@ -63,11 +84,9 @@ double renyi_bounded_loss(const BoundedLoss& pair, double order) {
 
 double renyi_bounded_range(double epsilon, double order) {
   assert(epsilon > 0 && order > 1);
-  // (1 - e^-E) e^((a - 1) D) = e^((a - 1) t) (1 - e^(-a E)) - e^(a t) (e^-E - e^(-a E)), largest where
-  // e^t = (a - 1) (1 - e^(-a E)) / (a (e^-E - e^(-a E))); there it is e^((a - 1) t) (1 - e^(-a E)) / a.
-  const double b = order - 1, all = std::log(-std::expm1(-order * epsilon));
-  const double t = std::log(b / order) + all + epsilon - std::log(-std::expm1(-b * epsilon));
-  const double rest = all - std::log(order) - std::log(-std::expm1(-epsilon));
+  const double b = order - 1, t = worst_loss(epsilon, order);
+  const double rest =
+      std::log(-std::expm1(-order * epsilon)) - std::log(order) - std::log(-std::expm1(-epsilon));
   const double rounding =
       16 * kUnit * (1 + epsilon + std::abs(std::log(b)) + std::abs(std::log(epsilon))) * (1 + 1 / b);
   return std::min({t + rest / b + rounding, epsilon, order * epsilon * epsilon / 8}) * kUp;

@@ -1,7 +1,7 @@
 // The dominating pairs of pure mechanisms (Zhu, Dong, Wang 2022): Laplace noise, randomised response, the
 // exponential mechanism.
 //
-// All of them have one shape. The loss L = ln(dP/dQ) is at most E in size and its distributions under P and Q
+// All but one have one shape. The loss L = ln(dP/dQ) is at most E in size and its distributions under P and Q
 // are mirror images; under P it has atoms and, on (-E, E), the density c e^((L - E) / 2). Mirror images: each
 // pair is its own reverse, so that one direction stands for both.
 //
@@ -20,6 +20,8 @@
 //                        which gives
 //                          delta(epsilon) = (1 - e^((epsilon - E) / 2))^2 / (1 - e^-E)
 //                        and that is the delta of the pair with no atoms, c = 1 / (2 (1 - e^-E)).
+//   two_outcomes         one of those pairs, which is attained: an atom at t and one at t - E. It is the one
+//                        that is not its own mirror image.
 //
 // A vector with independent (discrete) Laplace noise is dominated by one coordinate that moves by all of the
 // L1 distance. For two coordinates that move by a <= b (scale 1): for epsilon >= 0 the second's delta is
@@ -51,6 +53,8 @@ struct BoundedLoss {
   static BoundedLoss discrete_laplace(double scale, int64_t distance);
   static BoundedLoss randomized_response(double epsilon, int64_t categories);
   static BoundedLoss bounded_range(double epsilon);
+  // t is the one whose Renyi divergence of this order, above 1, is the largest.
+  static BoundedLoss two_outcomes(double epsilon, double order);
 };
 
 // Upper bound on the Renyi divergence of the pair at an order above 1; never more than E or order E^2 / 2,

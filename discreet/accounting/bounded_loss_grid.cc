@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace discreet {
 namespace {
@@ -20,6 +21,16 @@ LossGrid points(const BoundedLoss& pair, double step) {
   const double cells = std::ceil(2 * pair.largest / step) + 1;
   grid.first = pair.largest - cells * step;
   grid.mass.assign(static_cast<size_t>(cells) + 2, 0.0);
+  return grid;
+}
+
+// Without empty ends.
+LossGrid trimmed(LossGrid grid) {
+  const auto is_mass = [](double mass) { return mass > 0; };
+  grid.mass.erase(std::find_if(grid.mass.rbegin(), grid.mass.rend(), is_mass).base(), grid.mass.end());
+  const auto begin = std::find_if(grid.mass.begin(), grid.mass.end(), is_mass);
+  grid.first += static_cast<double>(begin - grid.mass.begin()) * grid.step;
+  grid.mass.erase(grid.mass.begin(), begin);
   return grid;
 }
 
@@ -54,7 +65,7 @@ LossGrid upper_grid(const BoundedLoss& pair, double step) {
   }
   for (double& mass : grid.mass) mass *= 1 + mass_error(pair);
   grid.first += 16 * kUnit * (2 * pair.largest + step);  // the points are rounded
-  return grid;
+  return trimmed(std::move(grid));
 }
 
 LossGrid lower_grid(const BoundedLoss& pair, double step) {
@@ -74,7 +85,7 @@ LossGrid lower_grid(const BoundedLoss& pair, double step) {
   }
   for (double& mass : grid.mass) mass *= 1 - mass_error(pair);
   grid.first -= worst + 16 * kUnit * (2 * pair.largest + step);
-  return grid;
+  return trimmed(std::move(grid));
 }
 
 }  // namespace discreet

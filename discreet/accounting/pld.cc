@@ -10,6 +10,7 @@
 
 #include "discreet/accounting/composed_loss.h"
 #include "discreet/accounting/pld_plan.h"
+#include "discreet/accounting/rdp.h"
 #include "discreet/base/error.h"
 #include "discreet/base/text.h"
 
@@ -79,7 +80,16 @@ double least(const Function& function, double low, double high) {
 class PldCurve::Answers {
  public:
   Answers(const Event& event, Relation relation)
-      : plan_(event, relation), directions_(plan_.directions()), kept_(directions_.size()) {}
+      : event_(event),
+        relation_(relation),
+        plan_(event, relation),
+        directions_(plan_.directions()),
+        kept_(directions_.size()) {}
+
+  // By Renyi divergences, with everything in it: of use where the dominating pair is not attained.
+  double renyi_epsilon(double delta) const {
+    return plan_.has_gap() ? rdp_epsilon(event_, relation_, delta) : kInfinity;
+  }
 
   const PldPlan& plan() const { return plan_; }
 
@@ -165,7 +175,7 @@ class PldCurve::Answers {
       keep(i, plan_.compose(directions_[i], delta, 1, sides[i].step));
       learn(i, kept_[i].back());
     }
-    for (int round = 0; round < kRounds; ++round) {
+    for (int round = 0; round < (plan_.has_gap() ? 0 : kRounds); ++round) {
       const PldBounds result = worst();
       if (close(result)) break;
       const auto i = static_cast<size_t>(
@@ -193,6 +203,8 @@ class PldCurve::Answers {
     kept_[i].push_back(std::move(sum));
   }
 
+  Event event_;
+  Relation relation_;
   PldPlan plan_;
   std::vector<LossPair::Direction> directions_;
   std::vector<std::deque<ComposedLoss>> kept_;  // by direction
@@ -220,7 +232,7 @@ PldBounds PldCurve::epsilon(double delta) {
   }
   if (!plan.has_loss()) return {plan.epsilon(), plan.epsilon()};
   PldBounds bounds = answers_->epsilon(left);
-  bounds.upper = (bounds.upper + plan.epsilon()) * kUp;
+  bounds.upper = std::min((bounds.upper + plan.epsilon()) * kUp, answers_->renyi_epsilon(delta));
   return bounds;
 }
 

@@ -10,9 +10,10 @@
 // composition, as in rdp.h. Bounds are meant to be within 1e-3 (relative; absolute below epsilon 1) and where
 // they are not they still hold.
 //
-// The lower bound says how little is given away. Neighbouring data sets attain every pair but that of the
-// exponential mechanism, whose pair is the worst at each epsilon by itself: with it, and with epsilon_delta
-// events, the lower bound is one on what this accounting can say.
+// The lower bound says how little is given away: neighbouring data sets attain it. They attain every pair but
+// that of the exponential mechanism, which is the worst at each epsilon by itself; with one in the plan the
+// lower bound takes two outcomes that are attained, the upper bound is at most that of rdp.h, and the two are
+// farther apart. epsilon_delta and the threshold of thresholded_selection count in upper bounds only.
 #pragma once
 
 #include <memory>

@@ -43,47 +43,68 @@ struct Sketch {
       loss.push_back(atom.loss);
       weight.push_back(atom.mass);
     }
-    const double stride = 2 * pair.largest / 128;
-    for (double l = pair.largest - stride / 2; pair.density > 0 && l > -pair.largest; l -= stride) {
-      loss.push_back(l);
-      weight.push_back(pair.density * std::exp((l - pair.largest) / 2) * stride);
+    // Finer and finer towards the greatest loss, where a large tilt puts the mass.
+    constexpr double kFinest = 1e-9, kRatio = 1.15;
+    for (double u = 2 * pair.largest; pair.density > 0 && u > kFinest * pair.largest; u /= kRatio) {
+      const double middle = u * (1 + 1 / kRatio) / 2;
+      loss.push_back(pair.largest - middle);
+      weight.push_back(pair.density * std::exp(-middle / 2) * u * (1 - 1 / kRatio));
     }
   }
 };
+
+// The sum of all sketched losses, tilted: ln E e^(tilt L) and its first two derivatives.
+struct Moments {
+  double value = 0, mean = 0, variance = 0;
+};
+
+Moments moments(const std::vector<Sketch>& sketches, double tilt) {
+  Moments total;
+  for (const Sketch& sketch : sketches) {
+    double peak = -kInfinity, all = 0, sum = 0, first = 0, second = 0;
+    for (const double loss : sketch.loss) peak = std::max(peak, tilt * loss);
+    for (size_t i = 0; i < sketch.loss.size(); ++i) {
+      const double loss = sketch.loss[i], w = sketch.weight[i] * std::exp(tilt * loss - peak);
+      all += sketch.weight[i];
+      sum += w;
+      first += w * loss;
+      second += w * loss * loss;
+    }
+    if (!(sum > 0)) continue;
+    total.value += sketch.count * (std::log(sum / all) + peak);
+    total.mean += sketch.count * first / sum;
+    total.variance += sketch.count * std::max(0.0, second / sum - (first / sum) * (first / sum));
+  }
+  return total;
+}
 
 struct Guess {
   double tilt, epsilon, deviation;
 };
 
+// By Chernoff's bound on delta itself, with K = ln E e^(tilt L):
+//   delta(epsilon) <= e^(K - tilt epsilon) tilt^tilt / (1 + tilt)^(1 + tilt)
+// The last factor is the most of (1 - e^-x) e^(-tilt x); it keeps the tilt finite where delta is less than
+// the mass of the greatest loss. The bound is least where tilt K' - K + ln(1 + tilt) = -ln delta.
 Guess guess(const std::vector<Sketch>& sketches, double delta) {
-  Guess best{1, kInfinity, 1};
-  for (double tilt = 1e-3; tilt < 1e5; tilt *= 1.3) {
-    double value = 0, variance = 0;
-    for (const Sketch& sketch : sketches) {
-      double peak = -kInfinity, sum = 0, first = 0, second = 0;
-      for (size_t i = 0; i < sketch.loss.size(); ++i)
-        if (sketch.weight[i] > 0) peak = std::max(peak, tilt * sketch.loss[i] + std::log(sketch.weight[i]));
-      for (size_t i = 0; i < sketch.loss.size(); ++i) {
-        const double w = sketch.weight[i] * std::exp(tilt * sketch.loss[i] - peak);
-        sum += w;
-        first += w * sketch.loss[i];
-        second += w * sketch.loss[i] * sketch.loss[i];
-      }
-      value += sketch.count * (std::log(sum) + peak);
-      variance += sketch.count * std::max(0.0, second / sum - (first / sum) * (first / sum));
-    }
-    const double epsilon = (value - std::log(delta)) / tilt;
-    if (epsilon < best.epsilon) best = {tilt, epsilon, std::sqrt(variance)};
+  double low = std::log(1e-4), high = std::log(1e9);
+  for (int round = 0; round < 40; ++round) {
+    const double middle = (low + high) / 2, tilt = std::exp(middle);
+    const Moments sum = moments(sketches, tilt);
+    (tilt * sum.mean - sum.value + std::log1p(tilt) < -std::log(delta) ? low : high) = middle;
   }
-  return best;
+  const double tilt = std::exp(low);
+  const Moments sum = moments(sketches, tilt);
+  const double log_most = -tilt * std::log1p(1 / tilt) - std::log1p(tilt);
+  return {tilt, (sum.value + log_most - std::log(delta)) / tilt, std::sqrt(sum.variance)};
 }
 
 // How far the atoms of all pairs are from the points of their grids (bounded_loss_grid.h), all releases
 // together.
-double misplacement(const std::vector<std::pair<const BoundedLoss*, double>>& bounded, double step) {
+double misplacement(const std::vector<std::pair<BoundedLoss, double>>& bounded, double step) {
   double sum = 0;
   for (const auto& [pair, count] : bounded) {
-    const double points = pair->spacing / step;
+    const double points = pair.spacing / step;
     sum += count * (std::ceil(points - 1e-9) - points) * step;
   }
   return sum;
@@ -91,23 +112,22 @@ double misplacement(const std::vector<std::pair<const BoundedLoss*, double>>& bo
 
 // A step near `step` that divides the spacing of the atoms that matter most, and that of the others as well
 // as it can: a lower grid must lower what it cannot place.
-double aligned(const std::vector<std::pair<const BoundedLoss*, double>>& bounded, double step) {
+double aligned(const std::vector<std::pair<BoundedLoss, double>>& bounded, double step) {
   constexpr double kFinest = 16, kTries = 1000;
-  const BoundedLoss* main = nullptr;
-  double most = 0;
+  double main_spacing = 0, most = 0;
   for (const auto& [pair, count] : bounded) {
-    if (pair->spacing * kFinest < step || !(count * pair->spacing > most)) continue;
-    most = count * pair->spacing;
-    main = pair;
+    if (pair.spacing * kFinest < step || !(count * pair.spacing > most)) continue;
+    most = count * pair.spacing;
+    main_spacing = pair.spacing;
   }
-  if (main == nullptr) return step;
-  const double cells = std::max(1.0, std::ceil(main->spacing / step));
-  double best = main->spacing / cells, least = misplacement(bounded, best);
+  if (main_spacing == 0) return step;
+  const double cells = std::max(1.0, std::ceil(main_spacing / step));
+  double best = main_spacing / cells, least = misplacement(bounded, best);
   for (double n = cells + 1; n <= std::min(2 * cells, cells + kTries); ++n) {
-    const double sum = misplacement(bounded, main->spacing / n);
+    const double sum = misplacement(bounded, main_spacing / n);
     if (sum >= least * 0.99) continue;
     least = sum;
-    best = main->spacing / n;
+    best = main_spacing / n;
   }
   return best;
 }
@@ -166,6 +186,11 @@ void PldPlan::add(const Event& event, double times) {
               std::string(to_string(event.kind())) + " has no privacy loss distribution here; use rdp");
 }
 
+bool PldPlan::has_gap() const {
+  return std::any_of(bounded_.begin(), bounded_.end(),
+                     [](const auto& part) { return part.second.loss.atoms.empty(); });
+}
+
 double PldPlan::largest_loss() const {
   if (mu_squared_ > 0 || !sampled_.empty()) return kInfinity;
   double sum = 0;
@@ -187,27 +212,33 @@ ComposedLoss PldPlan::compose(Direction direction, double delta, double fineness
     if (!(mu_squared_ > 1e-18 && mu_squared_ < 1e12)) too_large();
     pairs.emplace_back(LossPair(direction, 1, 1 / std::sqrt(mu_squared_)), 1);
   }
-  std::vector<std::pair<const BoundedLoss*, double>> bounded;
-  for (const auto& [name, part] : bounded_) bounded.emplace_back(&part.loss, part.count);
   std::vector<Sketch> sketches;
   double count = 0;
   for (const auto& [pair, times] : pairs) {
     sketches.emplace_back(pair, times);
     count += times;
   }
-  for (const auto& [pair, times] : bounded) {
-    sketches.emplace_back(*pair, times);
-    count += times;
+  for (const auto& [name, part] : bounded_) {
+    sketches.emplace_back(part.loss, part.count);
+    count += part.count;
   }
   const Guess about = guess(sketches, delta);
   // A split cell of width h has a variance of h^2 / 6 on average, which moves epsilon by (tilt + 1) h^2 / 12
   // a release.
   const double wanted = 12 * kPldWidth * 0.45 * std::max(1.0, about.epsilon) / (count * (about.tilt + 1));
   step = std::max(step, std::min(std::sqrt(wanted), about.deviation / 8) * fineness);
+  // Finer than this makes no difference: every release moves epsilon by at most a step.
+  step = std::max(step, kPldWidth / 32 * std::max(1.0, about.epsilon) / count);
   for (const auto& [pair, times] : pairs)
     step = std::max(step, (pair.loss(12 + pair.shift()) - pair.loss(-12)) * 0x1p-20);
-  for (const auto& [pair, times] : bounded) step = std::max(step, pair->largest * 0x1p-17);
-  step = aligned(bounded, step);
+  std::vector<std::pair<BoundedLoss, double>> attained;  // where the dominating pair is not
+  for (const auto& [name, part] : bounded_) {
+    const double largest = part.loss.largest;
+    step = std::max(step, largest * 0x1p-17);
+    attained.emplace_back(
+        part.loss.atoms.empty() ? BoundedLoss::two_outcomes(largest, 1 + about.tilt) : part.loss, part.count);
+  }
+  step = aligned(attained, step);
   if (!(step < kMaxStep)) too_large();
 
   const double tail = std::max(1e-300, std::min(1e-20, delta * 1e-8 / count));
@@ -220,9 +251,10 @@ ComposedLoss PldPlan::compose(Direction direction, double delta, double fineness
     check_size(pair.loss(12 + pair.shift()) - pair.loss(-12 - pair.shift()), times);
     parts.push_back({upper_grid(pair, step, tail), lower_grid(pair, step, tail, leeway), times});
   }
-  for (const auto& [pair, times] : bounded) {
-    check_size(2 * pair->largest, times);
-    parts.push_back({upper_grid(*pair, step), lower_grid(*pair, step), times});
+  auto lower = attained.begin();
+  for (const auto& [name, part] : bounded_) {
+    check_size(2 * part.loss.largest, part.count);
+    parts.push_back({upper_grid(part.loss, step), lower_grid((lower++)->first, step), part.count});
   }
   return ComposedLoss(parts, delta);
 }

@@ -28,6 +28,9 @@ class PldPlan {
   // Of all unsampled Gaussians together: how many standard deviations neighbours are apart.
   double mu() const;
   bool is_gaussian() const { return sampled_.empty() && bounded_.empty(); }
+  // Whether upper and lower bounds have pairs of their own, so that no grid brings them together: with an
+  // exponential mechanism.
+  bool has_gap() const;
   // Upper bound on the sum of all losses; infinite with a Gaussian in it.
   double largest_loss() const;
 
