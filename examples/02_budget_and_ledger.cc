@@ -59,23 +59,23 @@ int main() {
   std::filesystem::create_directories(folder);
   const std::string path = folder / "ledger.db";
 
-  // At most epsilon 5 on this data set, by all runs together.
+  // At most epsilon 5 on this data set, by all runs together, whatever they are chosen from.
   discreet::Ledger::open(path).set_cap("line", 5.0, 1e-4, Relation::kAddOrRemoveOne, "row");
 
-  train(path, 2.0);
-  train(path, 2.0);
   bool refused = false;
-  try {
-    train(path, 2.0);  // 2 + 2 + 2 > 5: the data set is recognised, the run is refused, nothing is released
-  } catch (const discreet::Error& error) {
-    refused = error.kind() == discreet::ErrorKind::kBudgetExhausted;
-    std::cout << "third run: " << error.what() << "\n";
+  for (int run = 1; run <= 20 && !refused; ++run) {
+    try {
+      train(path, 2.0);
+    } catch (const discreet::Error& error) {  // the data set is recognised, nothing is released
+      refused = error.kind() == discreet::ErrorKind::kBudgetExhausted;
+      std::cout << "run " << run << ": " << error.what() << "\n";
+    }
   }
 
+  // Together they cost less than their epsilons added up.
   const auto dataset = discreet::Ledger::open(path).dataset("line");
-  const auto spent = dataset.spent();
-  std::cout << "in the ledger: '" << dataset.name << "', " << dataset.runs.size() << " runs, epsilon "
-            << spent->epsilon << " of " << dataset.cap->epsilon << "\n";
+  std::cout << "in the ledger: '" << dataset.name << "', " << dataset.runs.size()
+            << " runs of epsilon 2 within " << dataset.cap()->epsilon << "\n";
   std::filesystem::remove_all(folder);
-  return refused ? 0 : 1;
+  return refused && dataset.runs.size() > 2 ? 0 : 1;
 }

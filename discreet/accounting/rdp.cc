@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/math/tools/minima.hpp>
+#include <cassert>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -50,6 +51,12 @@ class Account {
     }
     for (const auto& [name, other] : others_) add_up(sum, other.count * other.renyi(order));
     return sum * kUp;
+  }
+  // The same with the epsilons of epsilon_delta events.
+  double renyi_of_all(double order) const {
+    double sum = renyi(order);
+    add_up(sum, std::min(epsilon_, order * squares_ / 2) * kUp);
+    return sum;
   }
 
  private:
@@ -127,6 +134,7 @@ class Account {
       case Event::Kind::kExponentialMechanism: return add_pure(event, times);
       case Event::Kind::kEpsilonDelta:
         add_up(epsilon_, times * event.epsilon());
+        add_up(squares_, times * event.epsilon() * event.epsilon() * kUp);
         add_up(delta_, times * event.delta());
         return;
       case Event::Kind::kPoissonSampled: {
@@ -159,6 +167,7 @@ class Account {
   std::map<std::string, Other> others_;                  // by their JSON
   double epsilon_ = 0, delta_ = 0;
   bool has_selection_ = false;
+  double squares_ = 0;  // of the epsilons
 };
 
 // The least epsilon over all orders for the Renyi part. Searched in t = ln(order - 1).
@@ -206,6 +215,20 @@ double rdp_epsilon(const Event& event, Relation relation, double delta) {
   throw Error(ErrorKind::kInvalidArgument, "delta must be above " + format_number(account.delta()) +
                                                ", the sum of the deltas of the events, not " +
                                                format_number(delta));
+}
+
+void RenyiCost::add(const RenyiCost& other) {
+  assert(divergence.size() == other.divergence.size());
+  for (size_t i = 0; i < divergence.size(); ++i) add_up(divergence[i], other.divergence[i]);
+  add_up(delta, other.delta);
+}
+
+RenyiCost renyi_cost(const Event& event, Relation relation, const std::vector<double>& orders) {
+  const Account account(event, relation);
+  RenyiCost cost;
+  for (const double order : orders) cost.divergence.push_back(account.renyi_of_all(order));
+  cost.delta = account.delta();
+  return cost;
 }
 
 }  // namespace discreet

@@ -24,6 +24,8 @@
 // response made at the start (Kairouz, Oh, Viswanath 2015), which leaves two mechanisms to compose.
 #pragma once
 
+#include <vector>
+
 #include "discreet/accounting/event.h"
 #include "discreet/accounting/relation.h"
 
@@ -32,5 +34,18 @@ namespace discreet {
 // Upper bound on epsilon at `delta` in (0, 1). kInvalidArgument for a delta outside, or not above the sum of
 // the deltas of epsilon_delta events; kUnsupported as in the table.
 double rdp_epsilon(const Event& event, Relation relation, double delta);
+
+// What adds up over releases, before any conversion: upper bounds on D_a at given orders, rounded up. An
+// epsilon_delta event counts its delta apart, and its epsilon e as a divergence of min(e, a e^2 / 2) (Bun and
+// Steinke 2016, Proposition 1.4).
+struct RenyiCost {
+  std::vector<double> divergence;  // one for each order
+  double delta = 0;                // of the epsilon_delta events together
+
+  void add(const RenyiCost& other);  // of the same orders (asserted)
+};
+
+// Orders above 1. kUnsupported as in the table.
+RenyiCost renyi_cost(const Event& event, Relation relation, const std::vector<double>& orders);
 
 }  // namespace discreet

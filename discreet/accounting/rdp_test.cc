@@ -240,5 +240,35 @@ TEST(RdpEpsilon, CornersAreFiniteAndMonotone) {
   EXPECT_GE(rdp_epsilon(training(1e-300, 1e9, 1), kAdd, 0.999), 0);
 }
 
+// The parts by their own formulas; randomised response has the largest divergence of all e-private releases.
+TEST(RenyiCost, AddsUpAtEachOrder) {
+  const std::vector<double> orders{1.2, 2, 7.5, 60};
+  const Event all = Event::composed({Event::repeated(Event::gaussian(3), 5), Event::discrete_gaussian(10),
+                                     Event::epsilon_delta(0.5, 1e-7), Event::epsilon_delta(0.25, 2e-7),
+                                     Event::repeated(Event::poisson_sampled(0.01, Event::gaussian(2)), 100)});
+  for (const Relation relation : {Relation::kAddOrRemoveOne, Relation::kReplaceOne}) {
+    const RenyiCost cost = renyi_cost(all, relation, orders);
+    EXPECT_DOUBLE_EQ(cost.delta, 3e-7);
+    const double k = relation == Relation::kReplaceOne ? 2 : 1;
+    for (size_t i = 0; i < orders.size(); ++i) {
+      const double a = orders[i];
+      const auto randomised = [&](double e) {
+        const double p = 1 / (1 + std::exp(-e)), q = 1 - p;
+        return std::log(std::pow(p, a) * std::pow(q, 1 - a) + std::pow(q, a) * std::pow(p, 1 - a)) / (a - 1);
+      };
+      const double rest =
+          k * k * a * (5. / 18 + 1. / 200) + 100 * renyi_sampled_gaussian(0.01, 2, a, relation);
+      EXPECT_GE(cost.divergence[i], rest + randomised(0.5) + randomised(0.25)) << a;
+      EXPECT_LE(cost.divergence[i], rest * (1 + 1e-9) + std::min(0.75, a * (0.25 + 0.0625) / 2) * (1 + 1e-9))
+          << a;
+    }
+    RenyiCost twice = cost;
+    twice.add(cost);
+    EXPECT_DOUBLE_EQ(twice.divergence[2], 2 * cost.divergence[2]);
+    EXPECT_GE(twice.divergence[2], 2 * cost.divergence[2]);
+    EXPECT_DOUBLE_EQ(twice.delta, 6e-7);
+  }
+}
+
 }  // namespace
 }  // namespace discreet

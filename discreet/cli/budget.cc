@@ -1,4 +1,6 @@
 // discreet budget: what was spent on each data set, its cap, and every record of the ledger.
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <iostream>
 
@@ -7,6 +9,7 @@
 #include "discreet/cli/arguments.h"
 #include "discreet/cli/command.h"
 #include "discreet/cli/words.h"
+#include "discreet/store/admission.h"
 #include "discreet/store/ledger.h"
 
 namespace discreet {
@@ -35,32 +38,57 @@ std::string terms(Relation relation, const std::string& unit) {
 }
 
 std::string progress(const RunRecord& run) {
+  const std::string alone = run.closes_cap ? ", has the cap to itself" : "";
   if (run.status == "reserved") {
-    return "reserved, " + std::to_string(run.charged_steps) + " of " +
+    return "reserved" + alone + ", " + std::to_string(run.charged_steps) + " of " +
            (run.planned_steps == 0 ? "?" : std::to_string(run.planned_steps)) + " steps charged";
   }
-  if (run.status != "given-up") return run.status;
+  if (run.status != "given-up") return run.status + alone;
   return !run.anything_charged() ? "given up, nothing charged"
          : run.released_epsilon  ? "given up, statistics charged"
                                  : run.status;
 }
 
+void add_cap(Lines& lines, const DatasetRecord& dataset, const DatasetRecord::Spending& cap) {
+  lines.add("cap", amount(cap.epsilon, cap.delta) + " for all runs together (" +
+                       terms(dataset.caps.back().relation, dataset.caps.back().unit) + ")");
+  const double used = used_share(dataset), left = largest_further_run(dataset, cap.delta);
+  const bool any_run = used > 0;
+  lines.add("used",
+            std::isfinite(used) ? std::to_string(std::llround(100 * used)) + " %" : "more than all of it");
+  lines.add("left", left == 0 ? "nothing: no further run would be admitted"
+                              : "a further run of up to " + std::string(any_run ? "about " : "") +
+                                    "epsilon " + format_number(left, 3) + " at delta " +
+                                    format_number(cap.delta) + " would be admitted");
+  if (dataset.cap_raised_after_runs) {
+    lines.add("note", "the cap was raised after runs had spent from it");
+  } else if (dataset.cap_set_after_runs) {
+    lines.add("note", "the cap was set after runs; it means what it says if their results did not decide it");
+  }
+}
+
+// The total without a cap, which nobody chose after looking at results.
+void add_together(Lines& lines, const DatasetRecord& dataset) {
+  const bool counted = std::any_of(dataset.runs.begin(), dataset.runs.end(),
+                                   [](const RunRecord& run) { return run.counts(); });
+  if (!counted || !dataset.spent()) return;
+  const auto rung = together(dataset);
+  lines.add("together", rung
+                            ? "all runs are within epsilon " + format_number(*rung) + " at delta " +
+                                  format_number(kLadderDelta) + " (the least of 1, 2, 4, ..., 128 that holds)"
+                            : "more than epsilon 128 at delta " + format_number(kLadderDelta));
+}
+
 void print_dataset(const DatasetRecord& dataset) {
   std::cout << dataset.name << "  (" << dataset.id << ")\n";
   Lines lines;
-  if (const auto spent = dataset.spent()) {
-    lines.add("spent", amount(spent->epsilon, spent->delta));
+  if (!dataset.spent()) lines.add("note", "runs under several relations or units, which cannot be added");
+  if (const auto cap = dataset.cap()) {
+    add_cap(lines, dataset, *cap);
   } else {
-    lines.add("spent", "runs under several relations or units, which cannot be added");
+    add_together(lines, dataset);
+    lines.add("cap", "none is set: discreet budget set \"" + dataset.name + "\" --epsilon E --delta D");
   }
-  if (const auto left = dataset.left()) {
-    lines.add("left", amount(left->epsilon, left->delta) + " of a cap of " +
-                          amount(dataset.cap->epsilon, dataset.cap->delta) + " (" +
-                          terms(dataset.cap->relation, dataset.cap->unit) + ")");
-  } else if (!dataset.cap) {
-    lines.add("left", "no cap is set: discreet budget set \"" + dataset.name + "\" --epsilon E --delta D");
-  }
-  if (dataset.cap_raised_after_runs) lines.add("note", "the cap was raised after runs had spent from it");
   for (const RunRecord& run : dataset.runs) {
     lines.add("run " + run.id, amount(run.counted_epsilon(), run.counted_delta()) + "  " + progress(run) +
                                    "  " + run.started + (run.name.empty() ? "" : "  " + run.name) +
@@ -150,10 +178,9 @@ int set(const std::vector<std::string>& arguments) {
 
 int give_up(const std::vector<std::string>& arguments) {
   CLI::App app(
-      "Ends a run that will not go on. What it released stays released: a run that began to train keeps "
-      "counting "
-      "as it was reserved, one that only took its statistics counts these, one that charged nothing counts "
-      "nothing.",
+      "Ends a run that will not go on. What it released stays released: its statistics and the steps that "
+      "were "
+      "charged count against a cap; one that charged nothing counts nothing.",
       "discreet budget give-up");
   Flags flags;
   std::string id;
@@ -173,7 +200,10 @@ int give_up(const std::vector<std::string>& arguments) {
             << (!run.anything_charged() ? "it had charged nothing and counts nothing"
                 : run.released_epsilon
                     ? "its statistics still count: " + amount(run.counted_epsilon(), run.counted_delta())
-                    : "what it reserved still counts: " + amount(run.counted_epsilon(), run.counted_delta()))
+                    : "it still counts for what it reserved: " +
+                          amount(run.counted_epsilon(), run.counted_delta()) +
+                          "; a cap counts what was charged, " + std::to_string(run.charged_steps) + " of " +
+                          std::to_string(run.planned_steps) + " steps")
             << "\n";
   return 0;
 }

@@ -253,7 +253,12 @@ void PrivacyEngine::State::enter_in_ledger(const Loader::Fetch& fetch, int64_t r
                                 .unit = units ? "column " + options.ledger_unit_column : "row",
                                 .name = options.ledger_dataset,
                                 .label = options.ledger_dataset});
-  ledger->set_training(ledger_run, plan, options.ledger_steps);
+  try {
+    ledger->set_training(ledger_run, plan, options.ledger_steps, {epsilon, options.ledger_delta});
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::kBudgetExhausted) ledger->give_up(ledger_run);  // nothing was released
+    throw;
+  }
   ledger_sketch.emplace(std::move(sketch));
 }
 

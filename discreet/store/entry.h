@@ -28,10 +28,10 @@ inline constexpr std::string_view kEntryKinds[] = {
     "name",     // {"name"}: another label of a data set
     "sketch",   // how the data set is recognised
     "merge",    // {"dataset"}: the subject took over this data set, because one data set held records of both
-    "cap",      // {"epsilon","delta","relation","unit","raised_after_runs"}
-    "reserve",  // {"dataset","name","epsilon","delta","relation","unit"}
+    "cap",      // {"epsilon","delta","relation","unit","filter","set_after_runs","raised_after_runs"}
+    "reserve",  // {"dataset","name","epsilon","delta","relation","unit","closes_cap"}
     "statistics",  // {"event"}: one attempt at the private statistics
-    "training",    // {"event"}, amount: planned steps
+    "training",    // {"event","epsilon","delta"}, amount: planned steps
     "steps",       // amount: steps charged so far
     "settle",      // {"epsilon","delta","certificate"}
     "give-up",

@@ -10,7 +10,7 @@
 #include "discreet/base/file.h"
 #include "discreet/base/random.h"
 #include "discreet/base/text.h"
-#include "discreet/store/cost.h"
+#include "discreet/store/admission.h"
 #include "discreet/store/database.h"
 #include "discreet/store/state.h"
 
@@ -203,15 +203,72 @@ struct Ledger::Impl {
     return run;
   }
 
+  static std::string cap_words(const DatasetRecord& dataset) {
+    const auto cap = *dataset.cap();
+    return "the cap of \"" + dataset.name + "\", epsilon " + format_number(cap.epsilon, 6) + " at delta " +
+           format_number(cap.delta, 6);
+  }
+
+  static void check_terms(const DatasetRecord& dataset, Relation relation, const std::string& unit) {
+    if (dataset.caps.empty()) return;
+    const Cap& cap = dataset.caps.back();
+    if (cap.relation != relation || cap.unit != unit) {
+      throw Error(ErrorKind::kUnsupported, "the cap of \"" + dataset.name + "\" counts runs under " +
+                                               terms(cap.relation, cap.unit) + "; this run is under " +
+                                               terms(relation, unit));
+    }
+    if (!dataset.spent()) {
+      throw Error(ErrorKind::kUnsupported,
+                  "\"" + dataset.name +
+                      "\" has runs under several relations or units, which a cap cannot "
+                      "add");
+    }
+  }
+
+  static Admission admit(const DatasetRecord& dataset, const RunRequest& request) {
+    if (dataset.caps.empty()) return Admission::kByFilter;
+    DatasetRecord after = dataset;
+    RunRecord& run = after.runs.emplace_back();
+    run.status = "reserved";
+    run.epsilon = request.epsilon;
+    run.delta = request.delta;
+    const Admission admitted = admission(after);
+    if (admitted != Admission::kRefused) return admitted;
+    const double left = largest_further_run(dataset, dataset.cap()->delta);
+    throw Error(ErrorKind::kBudgetExhausted, cap_words(dataset) + ", " +
+                                                 (left > 0 ? "leaves room for a run of up to about epsilon " +
+                                                                 format_number(left, 3) + " at that delta"
+                                                           : std::string("is used up")) +
+                                                 "; the run asks for epsilon " +
+                                                 format_number(request.epsilon, 6) + " at delta " +
+                                                 format_number(request.delta, 6));
+  }
+
+  // `run`: with the charge that is asked for.
+  void check_caps(const RunRecord& run, const std::string& what) const {
+    DatasetRecord dataset = state.record(run.dataset);
+    std::find_if(dataset.runs.begin(), dataset.runs.end(),
+                 [&](const RunRecord& one) { return one.id == run.id; })
+        ->
+        operator=(run);
+    check_terms(dataset, run.relation, run.unit);
+    if (within_caps(dataset, run)) return;
+    throw Error(
+        ErrorKind::kBudgetExhausted,
+        cap_words(dataset) + ", leaves no room for " + what + " of run " + run.id +
+            ", which cost more than a usual run of its size: take more noise or fewer steps, or give it "
+            "up (discreet budget give-up)");
+  }
+
   void merge(const std::string& kept, const std::string& other) {
     const auto& left = state.datasets().at(kept).record;
     const auto& right = state.datasets().at(other).record;
-    if (left.cap && right.cap &&
-        (left.cap->relation != right.cap->relation || left.cap->unit != right.cap->unit)) {
+    if (!left.caps.empty() && !right.caps.empty() &&
+        (left.caps[0].relation != right.caps[0].relation || left.caps[0].unit != right.caps[0].unit)) {
       throw Error(ErrorKind::kUnsupported,
                   "the data holds records of both \"" + left.name + "\" and \"" + right.name +
-                      "\", whose caps (" + terms(left.cap->relation, left.cap->unit) + "; " +
-                      terms(right.cap->relation, right.cap->unit) + ") cannot be added");
+                      "\", whose caps (" + terms(left.caps[0].relation, left.caps[0].unit) + "; " +
+                      terms(right.caps[0].relation, right.caps[0].unit) + ") cannot be added");
     }
     append("merge", kept, Json{{"dataset", other}}.dump());
   }
@@ -298,28 +355,8 @@ std::string Ledger::reserve(const RunRequest& request) {
   if (!request.label.empty()) check_label(request.label);
   return impl_->write([&] {
     const DatasetRecord dataset = impl_->state.record(impl_->find_dataset(request.dataset));
-    if (dataset.cap) {
-      const Cap& cap = *dataset.cap;
-      if (cap.relation != request.relation || cap.unit != request.unit) {
-        throw Error(ErrorKind::kUnsupported, "the cap of \"" + dataset.name + "\" counts runs under " +
-                                                 terms(cap.relation, cap.unit) + "; this run is under " +
-                                                 terms(request.relation, request.unit));
-      }
-      const auto spent = dataset.spent();
-      if (!spent) {
-        throw Error(
-            ErrorKind::kUnsupported,
-            "\"" + dataset.name + "\" has runs under several relations or units, which a cap cannot add");
-      }
-      if (spent->epsilon + request.epsilon > cap.epsilon * (1 + kRounding) ||
-          spent->delta + request.delta > cap.delta * (1 + kRounding)) {
-        const auto left = *dataset.left();
-        throw Error(ErrorKind::kBudgetExhausted,
-                    "the cap of \"" + dataset.name + "\" leaves epsilon " + format_number(left.epsilon, 6) +
-                        ", delta " + format_number(left.delta, 6) + "; the run asks for epsilon " +
-                        format_number(request.epsilon, 6) + ", delta " + format_number(request.delta, 6));
-      }
-    }
+    impl_->check_terms(dataset, request.relation, request.unit);
+    const Admission admitted = impl_->admit(dataset, request);
     const std::string run = request.id.empty() ? new_run_id() : request.id;
     if (impl_->state.runs().contains(run))
       throw Error(ErrorKind::kAlreadyExists, "run " + run + " is reserved already");
@@ -329,7 +366,8 @@ std::string Ledger::reserve(const RunRequest& request) {
                        {"epsilon", request.epsilon},
                        {"delta", request.delta},
                        {"relation", to_string(request.relation)},
-                       {"unit", request.unit}}
+                       {"unit", request.unit},
+                       {"closes_cap", admitted == Admission::kByCertificate}}
                       .dump());
     if (!request.label.empty() && request.label != dataset.name) {
       impl_->append("name", dataset.id, Json{{"name", request.label}}.dump());
@@ -353,24 +391,31 @@ void Ledger::charge_statistics(const std::string& id, const Event& event) {
       throw Error(ErrorKind::kInvalidArgument,
                   "run " + id + " charged other statistics before: the event is fixed");
     }
-    check_covered(run, Event::repeated(event, run.statistics_attempts + 1));
+    RunRecord after = run;
+    after.statistics_event = event.to_json();
+    ++after.statistics_attempts;
+    check_statistics_covered(after);
+    impl_->check_caps(after, "the private statistics");
     impl_->append("statistics", id, Json{{"event", event.to_json()}}.dump());
   });
 }
 
-void Ledger::set_training(const std::string& id, const Event& event, int64_t steps) {
+void Ledger::set_training(const std::string& id, const Event& event, int64_t steps,
+                          const BudgetShare& share) {
   if (steps < 1) throw Error(ErrorKind::kInvalidArgument, "the number of steps must be at least 1");
   impl_->write([&] {
-    const RunRecord& run = impl_->open_run(id);
+    RunRecord run = impl_->open_run(id);
     if (!run.training_event.is_null()) {
       throw Error(ErrorKind::kInvalidArgument, "run " + id + " has its training plan already: it is fixed");
     }
-    std::vector<Event> parts{event};
-    if (run.statistics_attempts > 0) {
-      parts.push_back(Event::repeated(Event::from_json(run.statistics_event), run.statistics_attempts));
-    }
-    check_covered(run, Event::composed(parts));
-    impl_->append("training", id, Json{{"event", event.to_json()}}.dump(), steps);
+    run.training_event = event.to_json();
+    run.planned_steps = steps;
+    check_covered(run, share);
+    impl_->check_caps(run, "the training plan");
+    impl_->append(
+        "training", id,
+        Json{{"event", run.training_event}, {"epsilon", share.epsilon}, {"delta", share.delta}}.dump(),
+        steps);
   });
 }
 
@@ -435,7 +480,7 @@ void Ledger::set_cap(const std::string& dataset, double epsilon, double delta, R
     const DatasetRecord record = impl_->state.record(id);
     bool counted = false;
     for (const RunRecord& run : record.runs) {
-      if (run.counted_epsilon() == 0 && run.counted_delta() == 0) continue;
+      if (!run.counts()) continue;
       counted = true;
       if (run.relation != relation || run.unit != unit) {
         throw Error(ErrorKind::kUnsupported, "run " + run.id + " of \"" + record.name + "\" is under " +
@@ -443,12 +488,15 @@ void Ledger::set_cap(const std::string& dataset, double epsilon, double delta, R
                                                  terms(relation, unit) + " cannot count it");
       }
     }
-    const bool raised = counted && record.cap && (epsilon > record.cap->epsilon || delta > record.cap->delta);
+    const auto cap = record.cap();
+    const bool raised = counted && cap && (epsilon > cap->epsilon || delta > cap->delta);
     impl_->append("cap", id,
                   Json{{"epsilon", epsilon},
                        {"delta", delta},
                        {"relation", to_string(relation)},
                        {"unit", unit},
+                       {"filter", PrivacyFilter(epsilon, delta).to_json()},
+                       {"set_after_runs", counted},
                        {"raised_after_runs", raised}}
                       .dump());
   });

@@ -3,15 +3,15 @@
 //   std::string dataset = ledger.identify(sketch, "people.csv");
 //   std::string run = ledger.reserve({dataset, 3.0, 1e-5, Relation::kAddOrRemoveOne, "row", "people"});
 //   ledger.charge_statistics(run, event);         // then release the statistics
-//   ledger.set_training(run, event, 292);
+//   ledger.set_training(run, event, 292, {2.7, 9e-6});
 //   ledger.charge_steps(run, 1);                  // then release step 1, and so on
 //   ledger.settle(run, 2.998, 1e-5, sha256);      // with the certificate's numbers
 //
 // The guarantee: charge first, then release, and charged >= released holds whenever and however a process
 // dies. Every call that changes something is one transaction, durable when it returns; when it throws,
-// nothing may be released. A reservation counts whole against the data set's cap until the run is settled, or
-// given up before its training plan was set. Two processes cannot jointly pass a cap: a reservation is
-// checked and recorded in one transaction.
+// nothing may be released. A cap holds for all runs on a data set together, also where each is planned after
+// seeing the results of the others: it is a privacy filter (admission.h). Two processes cannot jointly pass
+// it: what a run may release is checked and recorded in one transaction.
 //
 // Threat model: honest owners, crashing machines, several processes at once. Edited entries and damage are
 // noticed at open (kDataLoss); entries cut off at the end, or an older copy put back, only by comparing with
@@ -31,6 +31,7 @@
 
 #include "discreet/accounting/event.h"
 #include "discreet/accounting/relation.h"
+#include "discreet/store/cost.h"
 #include "discreet/store/entry.h"
 #include "discreet/store/record.h"
 #include "discreet/store/sketch.h"
@@ -83,31 +84,36 @@ class Ledger {
   // unknown same_as.
   std::string identify(const DatasetSketch& sketch, const std::string& name, const Identity& identity = {});
 
-  // Reserves a run's whole budget and returns the run's id. kBudgetExhausted if the cap would be passed;
-  // kUnsupported if the cap is for another relation or unit; kAlreadyExists if the id is taken. Sums are
-  // compared to one part in 10^12.
+  // Reserves a run's whole budget and returns the run's id. kBudgetExhausted if a cap has no room for it
+  // (admission.h); kUnsupported if the cap is for another relation or unit; kAlreadyExists if the id is
+  // taken.
   std::string reserve(const RunRequest& request);
   static std::string new_run_id();
   bool has_run(const std::string& id) const;
 
   // One attempt at the private statistics; a lost result is charged again. kInvalidArgument after
   // set_training, or if the event differs from the first attempt's; kBudgetExhausted if the attempts pass
-  // what the run reserved.
+  // what the run reserved, or a cap.
   void charge_statistics(const std::string& run, const Event& event);
-  // The whole training's event and number of steps, once. kBudgetExhausted if with the statistics
-  // it passes what the run reserved.
-  void set_training(const std::string& run, const Event& event, int64_t steps);
+  // The whole training's event and number of steps, once, and its share of what the run reserved, which must
+  // follow from what was fixed before the data was read and the number of attempts at the statistics.
+  // kBudgetExhausted if the training passes its share (by privacy loss or Renyi divergence, whichever is
+  // less) or the statistics pass the rest, and if a cap has no room for the plan: a reservation holds room
+  // for a usual plan of its size.
+  void set_training(const std::string& run, const Event& event, int64_t steps, const BudgetShare& share);
   // Steps 1 to `up_to` are paid for when this returns. Each number is charged once: kInvalidArgument unless
   // charged_steps < up_to <= planned_steps. A resumed run goes on behind charged_steps.
   void charge_steps(const std::string& run, int64_t up_to);
   // The run is over and certified. kInvalidArgument if it reserved less, or charged nothing.
   void settle(const std::string& run, double epsilon, double delta, const std::string& certificate_sha256);
-  // The run will not go on. Given up before set_training it counts what its statistics cost, which is all
-  // that it can have released; later, all that it reserved.
+  // The run will not go on. Given up before set_training its own epsilon is what its statistics cost, which
+  // is all that it can have released; later, all that it reserved. A cap counts what was charged.
   void give_up(const std::string& run);
 
   // The cap of a data set (id or label); an unknown label is kept for the first data set that is
-  // identified under it. kUnsupported if runs under another relation or unit count already.
+  // identified under it. One that is lowered after runs holds beside the earlier one, which still does; one
+  // that is raised takes its place, which is recorded. kUnsupported if runs under another relation or unit
+  // count.
   void set_cap(const std::string& dataset, double epsilon, double delta, Relation relation,
                const std::string& unit);
 

@@ -4,7 +4,9 @@
 
 #include <numeric>
 
+#include "discreet/accounting/pld.h"
 #include "discreet/accounting/rdp.h"
+#include "discreet/store/admission.h"
 #include "discreet/store/testing.h"
 
 namespace discreet {
@@ -86,42 +88,18 @@ TEST_F(LedgerTest, DataOfTwoDataSetsAddsTheirCosts) {
   const std::string others = ledger.identify(sketch(5000, 10000), "others");
   ASSERT_NE(others, people);
   ledger.set_cap("others", 5, 1e-5, Relation::kAddOrRemoveOne, "row");
-  const std::string first = reserve(2);
+  const std::string first = reserve(3);
   const std::string second = ledger.reserve({others, 2, 1e-6, Relation::kAddOrRemoveOne, "row", "b"});
+  ASSERT_GT(largest_further_run(ledger.dataset(others), 1e-6), 3);
   EXPECT_EQ(ledger.identify(sketch(0, 10000), "both"), people);
   const DatasetRecord merged = ledger.dataset(others);
   EXPECT_EQ(merged.id, people);
   EXPECT_EQ(merged.runs.size(), 2u);
-  EXPECT_EQ(merged.spent()->epsilon, 4);
-  EXPECT_EQ(merged.cap->epsilon, 5);
-  EXPECT_EQ(kind_of([&] { reserve(2); }), ErrorKind::kBudgetExhausted);
+  EXPECT_EQ(merged.spent()->epsilon, 5);
+  EXPECT_EQ(merged.cap()->epsilon, 5);
+  EXPECT_EQ(kind_of([&] { reserve(3); }), ErrorKind::kBudgetExhausted);
   EXPECT_EQ(ledger.datasets().size(), 1u);
   EXPECT_EQ(ledger.run(second).dataset, others);
-}
-
-// Of two data sets that turn out to be one, whichever has it.
-TEST_F(LedgerTest, TheSmallerOfTwoCapsHoldsAfterAMerge) {
-  int first_record = 100000;
-  for (const bool older_has_less_epsilon : {true, false}) {
-    const int end = first_record + 4000, middle = first_record + 2000;
-    const std::string older = ledger.identify(sketch(first_record, middle), "older");
-    const std::string newer = ledger.identify(sketch(middle, end), "newer");
-    ASSERT_NE(older, newer);
-    const std::string &less_epsilon = older_has_less_epsilon ? older : newer,
-                      &less_delta = older_has_less_epsilon ? newer : older;
-    ledger.set_cap(less_epsilon, 3, 2e-5, Relation::kAddOrRemoveOne, "row");
-    ledger.set_cap(less_delta, 8, 1e-5, Relation::kAddOrRemoveOne, "row");
-    ASSERT_EQ(ledger.identify(sketch(first_record, end), "both"), older);
-    EXPECT_EQ(ledger.dataset(older).cap->epsilon, 3);
-    EXPECT_EQ(ledger.dataset(older).cap->delta, 1e-5);
-    const auto request = [&](double epsilon, double delta) {
-      return kind_of([&] { ledger.reserve({newer, epsilon, delta, Relation::kAddOrRemoveOne, "row", ""}); });
-    };
-    EXPECT_EQ(request(3.1, 1e-6), ErrorKind::kBudgetExhausted);
-    EXPECT_EQ(request(1, 1.1e-5), ErrorKind::kBudgetExhausted);
-    EXPECT_EQ(request(3, 1e-5), std::nullopt);
-    first_record = end;
-  }
 }
 
 TEST_F(LedgerTest, ACapSetBeforehandIsTakenOver) {
@@ -138,18 +116,6 @@ TEST_F(LedgerTest, ACapSetBeforehandIsTakenOver) {
   EXPECT_EQ(kind_of([&] { reserve(2); }), ErrorKind::kBudgetExhausted);
 }
 
-TEST_F(LedgerTest, TheCapHolds) {
-  ledger.set_cap("people", 3, 3e-6, Relation::kAddOrRemoveOne, "row");
-  // Three tenths, in binary, are more than 0.3: rounding is forgiven, a real excess is not.
-  for (int run = 0; run < 29; ++run) reserve(0.1, 1e-7);
-  EXPECT_EQ(kind_of([&] { reserve(0.1001, 1e-7); }), ErrorKind::kBudgetExhausted);
-  EXPECT_EQ(kind_of([&] { reserve(0.1, 1.1e-7); }), ErrorKind::kBudgetExhausted);
-  reserve(0.1, 1e-7);
-  EXPECT_EQ(kind_of([&] { reserve(1e-6, 0); }), ErrorKind::kBudgetExhausted);
-  EXPECT_EQ(ledger.dataset("people").runs.size(), 30u);
-  EXPECT_NEAR(ledger.dataset("people").left()->epsilon, 0, 1e-12);
-}
-
 TEST_F(LedgerTest, ACapNamesRelationAndUnit) {
   ledger.set_cap("people", 3, 1e-5, Relation::kAddOrRemoveOne, "row");
   EXPECT_EQ(kind_of([&] {
@@ -163,11 +129,6 @@ TEST_F(LedgerTest, ACapNamesRelationAndUnit) {
   reserve(1);
   EXPECT_EQ(kind_of([&] { ledger.set_cap("people", 3, 1e-5, Relation::kZeroOut, "row"); }),
             ErrorKind::kUnsupported);
-  EXPECT_FALSE(ledger.dataset("people").cap_raised_after_runs);
-  ledger.set_cap("people", 2, 1e-5, Relation::kAddOrRemoveOne, "row");
-  EXPECT_FALSE(ledger.dataset("people").cap_raised_after_runs);
-  ledger.set_cap("people", 2.5, 1e-5, Relation::kAddOrRemoveOne, "row");
-  EXPECT_TRUE(ledger.dataset("people").cap_raised_after_runs);
 }
 
 TEST_F(LedgerTest, RunsOfDifferentRelationsAreNotAdded) {
@@ -178,12 +139,12 @@ TEST_F(LedgerTest, RunsOfDifferentRelationsAreNotAdded) {
 }
 
 TEST_F(LedgerTest, AReservationCountsUntilSettledOrGivenUpUncharged) {
-  ledger.set_cap("people", 3, 1e-5, Relation::kAddOrRemoveOne, "row");
   const std::string unused = reserve(3);
-  EXPECT_EQ(kind_of([&] { reserve(0.5); }), ErrorKind::kBudgetExhausted);
+  EXPECT_EQ(ledger.dataset("people").spent()->epsilon, 3);
   ledger.give_up(unused);
+  EXPECT_EQ(ledger.dataset("people").spent()->epsilon, 0);
   const std::string settled = reserve(2);
-  ledger.set_training(settled, training(10), 10);
+  ledger.set_training(settled, training(10), 10, {2, 1e-6});
   ledger.charge_steps(settled, 10);
   EXPECT_EQ(kind_of([&] { ledger.settle(settled, 2.1, 1e-6, "c"); }), ErrorKind::kInvalidArgument);
   EXPECT_EQ(kind_of([&] { ledger.settle(settled, 1.5, 2e-6, "c"); }), ErrorKind::kInvalidArgument);
@@ -191,7 +152,7 @@ TEST_F(LedgerTest, AReservationCountsUntilSettledOrGivenUpUncharged) {
   EXPECT_EQ(ledger.dataset("people").spent()->epsilon, 1.5);
   const std::string charged = reserve(1.5);
   ledger.charge_statistics(charged, Event::discrete_gaussian(10));
-  ledger.set_training(charged, training(1), 1);
+  ledger.set_training(charged, training(1), 1, {0.7, 5e-7});
   ledger.give_up(charged);
   EXPECT_EQ(ledger.dataset("people").spent()->epsilon, 3);
   EXPECT_EQ(ledger.run(charged).status, "given-up");
@@ -224,9 +185,10 @@ TEST_F(LedgerTest, ARunGivenUpBeforeItsPlanCountsItsStatistics) {
 TEST_F(LedgerTest, StepsAreChargedOnceAndWithinThePlan) {
   const std::string run = reserve(3);
   EXPECT_EQ(kind_of([&] { ledger.charge_steps(run, 1); }), ErrorKind::kInvalidArgument);  // no plan yet
-  EXPECT_EQ(kind_of([&] { ledger.set_training(run, training(10), 0); }), ErrorKind::kInvalidArgument);
-  ledger.set_training(run, training(10), 10);
-  EXPECT_EQ(kind_of([&] { ledger.set_training(run, training(10), 10); }), ErrorKind::kInvalidArgument);
+  const BudgetShare all{3, 1e-6};
+  EXPECT_EQ(kind_of([&] { ledger.set_training(run, training(10), 0, all); }), ErrorKind::kInvalidArgument);
+  ledger.set_training(run, training(10), 10, all);
+  EXPECT_EQ(kind_of([&] { ledger.set_training(run, training(10), 10, all); }), ErrorKind::kInvalidArgument);
   ledger.charge_steps(run, 1);
   ledger.charge_steps(run, 5);
   EXPECT_EQ(kind_of([&] { ledger.charge_steps(run, 5); }), ErrorKind::kInvalidArgument);
@@ -253,18 +215,50 @@ TEST_F(LedgerTest, LostStatisticsAreChargedAgainWithinTheReservation) {
   ledger.charge_statistics(run, event);
   EXPECT_EQ(kind_of([&] { ledger.charge_statistics(run, event); }), ErrorKind::kBudgetExhausted);
   EXPECT_EQ(ledger.run(run).statistics_attempts, 2);
-  // The statistics ate the training's share: what would fit alone no longer does.
+  // The statistics ate the training's share: what would fit alone no longer does, whatever share it claims.
   const Event plan = Event::repeated(Event::gaussian(7), 2);
   ASSERT_LT(rdp_epsilon(plan, Relation::kAddOrRemoveOne, 1e-6), 1);
-  EXPECT_EQ(kind_of([&] { ledger.set_training(run, plan, 2); }), ErrorKind::kBudgetExhausted);
-  ledger.set_training(run, Event::repeated(Event::poisson_sampled(0.001, Event::gaussian(4)), 10), 10);
+  for (const BudgetShare& share : {BudgetShare{1, 1e-6}, {0.5, 5e-7}, {0.1, 1e-7}}) {
+    EXPECT_EQ(kind_of([&] { ledger.set_training(run, plan, 2, share); }), ErrorKind::kBudgetExhausted);
+  }
+  const Event small = Event::repeated(Event::poisson_sampled(0.001, Event::gaussian(4)), 10);
+  const double statistics = rdp_epsilon(Event::repeated(event, 2), Relation::kAddOrRemoveOne, 9e-7);
+  ASSERT_LT(statistics, 0.95);
+  EXPECT_EQ(kind_of([&] {
+              ledger.set_training(run, small, 10, {1.001 - statistics, 1e-7});
+            }),
+            ErrorKind::kBudgetExhausted);
+  ledger.set_training(run, small, 10, {0.999 - statistics, 1e-7});
   EXPECT_EQ(kind_of([&] { ledger.charge_statistics(run, event); }), ErrorKind::kInvalidArgument);
+}
+
+// By its privacy loss a plan costs less than by its Renyi divergence; either will do, and nothing else.
+TEST_F(LedgerTest, TrainingIsCoveredByItsPrivacyLoss) {
+  const Event plan = Event::repeated(Event::poisson_sampled(0.02, Event::gaussian(0.9)), 500);
+  const double epsilon = pld_epsilon(plan, Relation::kAddOrRemoveOne, 1e-6).upper;
+  ASSERT_GT(rdp_epsilon(plan, Relation::kAddOrRemoveOne, 1e-6), 1.03 * epsilon);
+  const std::string run = reserve(epsilon);
+  for (const BudgetShare& share : {BudgetShare{0.999 * epsilon, 1e-6},
+                                   {epsilon, 0.99e-6},
+                                   {1.001 * epsilon, 1e-6},
+                                   {epsilon, 1.01e-6}}) {
+    EXPECT_EQ(kind_of([&] { ledger.set_training(run, plan, 500, share); }), ErrorKind::kBudgetExhausted)
+        << share.epsilon << " " << share.delta;
+  }
+  ledger.set_training(run, plan, 500, {epsilon, 1e-6});
+  // Where there is no privacy-loss distribution the divergence decides.
+  const std::string discrete = reserve(1);
+  EXPECT_EQ(kind_of([&] {
+              ledger.set_training(discrete, Event::repeated(Event::discrete_gaussian(3), 1), 1, {1, 1e-6});
+            }),
+            ErrorKind::kBudgetExhausted);
+  ledger.set_training(discrete, Event::repeated(Event::discrete_gaussian(6), 1), 1, {1, 1e-6});
 }
 
 TEST_F(LedgerTest, EverythingIsThereAgainAfterOpening) {
   const std::string run = reserve(3);
   ledger.charge_statistics(run, Event::discrete_gaussian(20));
-  ledger.set_training(run, training(7), 7);
+  ledger.set_training(run, training(7), 7, {2.5, 9e-7});
   ledger.charge_steps(run, 3);
   const std::string head = ledger.head();
   const Ledger again = Ledger::open(path);

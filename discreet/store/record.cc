@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "discreet/store/admission.h"
+
 namespace discreet {
 
 double RunRecord::counted_epsilon() const {
@@ -24,6 +26,7 @@ Json RunRecord::to_json() const {
           {"reserved_delta", delta},
           {"relation", to_string(relation)},
           {"unit", unit},
+          {"closes_cap", closes_cap},
           {"statistics_attempts", statistics_attempts},
           {"planned_steps", planned_steps},
           {"charged_steps", charged_steps},
@@ -32,11 +35,19 @@ Json RunRecord::to_json() const {
           {"ended", ended.empty() ? Json() : Json(ended)}};
 }
 
+std::optional<DatasetRecord::Spending> DatasetRecord::cap() const {
+  if (caps.empty()) return std::nullopt;
+  Spending least{caps[0].epsilon, caps[0].delta};
+  for (const Cap& one : caps)
+    least = {std::min(least.epsilon, one.epsilon), std::min(least.delta, one.delta)};
+  return least;
+}
+
 std::optional<DatasetRecord::Spending> DatasetRecord::spent() const {
   Spending sum;
   const RunRecord* first = nullptr;
   for (const RunRecord& run : runs) {
-    if (run.counted_epsilon() == 0 && run.counted_delta() == 0) continue;
+    if (!run.counts()) continue;
     if (first == nullptr) first = &run;
     if (run.relation != first->relation || run.unit != first->unit) return std::nullopt;
     sum.epsilon += run.counted_epsilon();
@@ -45,27 +56,24 @@ std::optional<DatasetRecord::Spending> DatasetRecord::spent() const {
   return sum;
 }
 
-std::optional<DatasetRecord::Spending> DatasetRecord::left() const {
-  const auto sum = spent();
-  if (!cap || !sum) return std::nullopt;
-  return Spending{std::max(0.0, cap->epsilon - sum->epsilon), std::max(0.0, cap->delta - sum->delta)};
-}
-
 Json DatasetRecord::to_json() const {
   const auto amounts = [](const std::optional<Spending>& spending) -> Json {
     if (!spending) return nullptr;
     return {{"epsilon", spending->epsilon}, {"delta", spending->delta}};
   };
-  Json json = {{"id", id}, {"name", name}, {"names", names}, {"cap", nullptr}};
-  if (cap) {
-    json["cap"] = {{"epsilon", cap->epsilon},
-                   {"delta", cap->delta},
-                   {"relation", to_string(cap->relation)},
-                   {"unit", cap->unit},
-                   {"raised_after_runs", cap_raised_after_runs}};
-  }
+  Json json = {{"id", id}, {"name", name}, {"names", names}, {"cap", amounts(cap())}};
   json["spent"] = amounts(spent());
-  json["left"] = amounts(left());
+  json["left"] = json["used"] = json["together"] = nullptr;
+  if (!caps.empty()) {
+    json["cap"]["relation"] = to_string(caps.back().relation);
+    json["cap"]["unit"] = caps.back().unit;
+    json["cap"]["set_after_runs"] = cap_set_after_runs;
+    json["cap"]["raised_after_runs"] = cap_raised_after_runs;
+    json["left"] = {{"epsilon", largest_further_run(*this, cap()->delta)}, {"delta", cap()->delta}};
+    json["used"] = used_share(*this);
+  } else if (const std::optional<double> rung = together(*this)) {
+    json["together"] = {{"epsilon", *rung}, {"delta", kLadderDelta}};
+  }
   json["runs"] = Json::array();
   for (const RunRecord& run : runs) json["runs"].push_back(run.to_json());
   return json;

@@ -67,20 +67,32 @@ void LedgerState::take_in(const Entry& entry) {
       }
       std::move(other.sketches.begin(), other.sketches.end(), std::back_inserter(kept.sketches));
       other.sketches.clear();
-      if (other.record.cap && kept.record.cap) {
-        kept.record.cap->epsilon = std::min(kept.record.cap->epsilon, other.record.cap->epsilon);
-        kept.record.cap->delta = std::min(kept.record.cap->delta, other.record.cap->delta);
-      } else if (other.record.cap) {
-        kept.record.cap = other.record.cap;
-      }
+      std::move(other.record.caps.begin(), other.record.caps.end(), std::back_inserter(kept.record.caps));
+      other.record.caps.clear();
+      kept.record.cap_raised_after_runs |= other.record.cap_raised_after_runs;
+      kept.record.cap_set_after_runs |= other.record.cap_set_after_runs;
     } else if (kind == "cap") {
       DatasetRecord& record = datasets_.at(entry.subject).record;
-      record.cap = Cap{body.at("epsilon"), body.at("delta"),
-                       parse_relation(body.at("relation").get<std::string>()), body.at("unit")};
-      record.cap_raised_after_runs |= body.at("raised_after_runs").get<bool>();
+      const double epsilon = body.at("epsilon"), delta = body.at("delta");
+      // Ledgers of version 0.1.0 name no filter: it follows from the cap.
+      const PrivacyFilter filter = body.contains("filter") ? PrivacyFilter(epsilon, delta, body.at("filter"))
+                                                           : PrivacyFilter(epsilon, delta);
+      const bool after_runs = body.value("set_after_runs", false), first = record.caps.empty();
+      const bool raised = body.at("raised_after_runs").get<bool>();
+      if (raised || !after_runs) record.caps.clear();
+      const bool holds_already = std::any_of(record.caps.begin(), record.caps.end(), [&](const Cap& cap) {
+        return cap.epsilon == epsilon && cap.delta == delta;
+      });
+      if (!holds_already) {
+        record.caps.push_back({epsilon, delta, parse_relation(body.at("relation").get<std::string>()),
+                               body.at("unit"), filter, entry.number});
+      }
+      record.cap_raised_after_runs |= raised;
+      record.cap_set_after_runs |= first && after_runs;
     } else if (kind == "reserve") {
       RunRecord& run = runs_[entry.subject];
       run.id = entry.subject;
+      run.entry = entry.number;
       run.dataset = body.at("dataset");
       run.name = body.at("name");
       run.status = "reserved";
@@ -88,6 +100,7 @@ void LedgerState::take_in(const Entry& entry) {
       run.delta = body.at("delta");
       run.relation = parse_relation(body.at("relation").get<std::string>());
       run.unit = body.at("unit");
+      run.closes_cap = body.value("closes_cap", false);
       run.started = entry.time;
       run_order_.push_back(run.id);
     } else if (kind == "statistics") {

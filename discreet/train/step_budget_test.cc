@@ -20,7 +20,7 @@ class StepBudgetTest : public ::testing::Test {
     run_ = ledger_->reserve(
         {ledger_->identify(sketch, "data"), 3.0, 1e-5, Relation::kAddOrRemoveOne, "row", "run"});
     ledger_->set_training(run_, Event::repeated(Event::poisson_sampled(0.01, Event::gaussian(2.0)), kSteps),
-                          kSteps);
+                          kSteps, {3.0, 1e-5});
   }
   void TearDown() override {
     ledger_.reset();

@@ -231,7 +231,8 @@ TrainResult go_on(RunFolder& folder, Ledger& ledger, PrivateData& data,
   const TrainingPlan training = make_training_plan(job, prepared, statistics ? share : 0.0, attempts);
   const RunRecord record = ledger.run(folder.run_id());
   if (record.planned_steps == 0) {
-    ledger.set_training(folder.run_id(), training.event(), *training.plan.steps);
+    ledger.set_training(folder.run_id(), training.event(), *training.plan.steps,
+                        {training.plan.shares.training_epsilon, training.plan.shares.training_delta});
   } else if (!(Event::from_json(record.training_event) == training.event())) {
     throw Error(
         ErrorKind::kDataLoss,

@@ -1,4 +1,6 @@
 """budget: caps before and after, an honest empty answer, damaged and foreign ledgers."""
+import json
+import math
 import os
 import sqlite3
 import stat
@@ -15,14 +17,78 @@ def test_nothing_spent_makes_no_ledger(place):
 def test_a_cap(place):
     answer = place.run("budget", "set", "people", "--epsilon", 8, "--delta", 1e-5, "--json").json
     assert answer["cap"] == {"epsilon": 8, "delta": 1e-5, "relation": "add-or-remove-one", "unit": "row",
-                             "raised_after_runs": False}
+                             "set_after_runs": False, "raised_after_runs": False}
     for arguments in [["budget"], ["budget", "show"], ["budget", "show", "people"], ["budget", "people"]]:
         shown = place.run(*arguments, "--json").json
         assert [d["name"] for d in shown["datasets"]] == ["people"]
         assert shown["datasets"][0]["spent"] == {"epsilon": 0, "delta": 0}
         assert shown["datasets"][0]["left"] == {"epsilon": 8, "delta": 1e-5}
-    assert "of a cap of epsilon 8" in place.run("budget").out
+        assert shown["datasets"][0]["used"] == 0 and shown["datasets"][0]["together"] is None
+    words = place.run("budget").out
+    assert "epsilon 8, delta 1e-05 for all runs together" in words and "0 %" in words
+    assert "a further run of up to epsilon 8 at delta 1e-05 would be admitted" in words
     assert stat.S_IMODE(os.stat(place.path / "home" / "ledger.db").st_mode) == 0o600
+
+
+def add_run(place, name, noise, steps):
+    """A finished run, written as docs/ledger.md says."""
+    import hashlib
+    with sqlite3.connect(place.path / "home" / "ledger.db") as ledger:
+        dataset = ledger.execute("SELECT subject FROM entries WHERE kind = 'dataset'").fetchone()[0]
+        event = {"kind": "repeated", "count": steps, "event": {"kind": "gaussian", "noise_multiplier": noise}}
+        for kind, amount, body in [
+                ("reserve", 0, {"dataset": dataset, "name": name, "epsilon": 3, "delta": 1e-5,
+                                "relation": "add-or-remove-one", "unit": "row"}),
+                ("training", 2 * steps, {"event": {**event, "count": 2 * steps}}), ("steps", steps, None),
+                ("settle", 0, {"epsilon": 3, "delta": 1e-5, "certificate": ""})]:
+            number, previous = ledger.execute("SELECT number, hash FROM entries ORDER BY number DESC").fetchone()
+            fields = [number + 1, "2026-01-31T23:59:59Z", kind, name, amount]
+            body = b"" if body is None else json.dumps(body).encode()
+            text = previous.encode() + b"".join(b"\n" + str(field).encode() for field in fields) + b"\n" + body
+            ledger.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)",
+                           [*fields, body, hashlib.sha256(text).hexdigest()])
+
+
+def filter_share(filter_, epsilon, noise, steps):
+    """The part of a cap that so many Gaussian releases use, by the formulas of accounting/filter.h."""
+    budgets = [(a, epsilon - math.log(1 - 1 / a) + math.log(a * d) / (a - 1))
+               for a, d in zip(filter_["orders"], filter_["deltas"])]
+    return min(steps * a / (2 * noise ** 2) / budget for a, budget in budgets if budget > 0)
+
+
+def test_what_runs_leave_of_a_cap(place):
+    place.run("budget", "set", "people", "--epsilon", 8, "--delta", 1e-5)
+    entries = place.run("budget", "history", "--json").json["entries"]
+    fixed = next(e["content"]["filter"] for e in entries if e["kind"] == "cap")
+    assert sum(fixed["deltas"]) + fixed["events_delta"] <= 1e-5
+    left = 8
+    for runs in [1, 2]:
+        add_run(place, f"r{runs}", noise=10, steps=20)  # the charged half of what was planned counts
+        dataset = place.run("budget", "--json").json["datasets"][0]
+        assert math.isclose(dataset["used"], filter_share(fixed, 8, 10, 20 * runs), rel_tol=1e-9)
+        assert 1 < dataset["left"]["epsilon"] < left and dataset["left"]["delta"] == 1e-5
+        assert dataset["spent"] == {"epsilon": 3 * runs, "delta": 1e-5 * runs}
+        left = dataset["left"]["epsilon"]
+    words = place.run("budget").out
+    assert f"{round(100 * dataset['used'])} %" in words and "a further run of up to about epsilon" in words
+    add_run(place, "r3", noise=1, steps=100)
+    dataset = place.run("budget", "--json").json["datasets"][0]
+    assert dataset["used"] > 1 and dataset["left"]["epsilon"] == 0
+    assert "no further run would be admitted" in place.run("budget").out
+
+
+def test_without_a_cap_the_total_is_on_a_ladder(place):
+    place.run("budget", "set", "people", "--epsilon", 8, "--delta", 1e-5)
+    with sqlite3.connect(place.path / "home" / "ledger.db") as ledger:
+        ledger.execute("DELETE FROM entries WHERE kind = 'cap'")
+    assert place.run("budget", "--json").json["datasets"][0]["together"] is None
+    for runs, (noise, rung) in enumerate([(10, 1), (2, 4), (0.5, 16), (0.05, None)]):
+        add_run(place, f"r{runs}", noise, steps=1)
+        together = place.run("budget", "--json").json["datasets"][0]["together"]
+        assert together == (None if rung is None else {"epsilon": rung, "delta": 1e-5})
+        words = place.run("budget").out
+        assert (f"within epsilon {rung} at delta 1e-05" if rung else "more than epsilon 128") in words
+        assert "cap" in words and "none is set" in words
 
 
 def test_relation_and_unit_of_a_cap(place):

@@ -25,7 +25,7 @@ def only_run(place):
 def test_giving_up_keeps_what_was_charged(killed):
     run = only_run(killed)
     assert run["status"] == "reserved" and run["charged_steps"] > 0
-    assert "still counts" in killed.run("budget", "give-up", run["id"]).out
+    assert "still counts for what it reserved" in killed.run("budget", "give-up", run["id"]).out
     after = only_run(killed)
     assert after["status"] == "given-up" and (after["epsilon"], after["delta"]) == (3, 1e-5)
     assert "given-up" in killed.run("train", "--resume", "p.discreet", code=2).err

@@ -1,0 +1,86 @@
+#include "discreet/store/admission.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "discreet/store/cost.h"
+
+namespace discreet {
+namespace {
+
+constexpr double kRounding = 1e-12;  // decimal fractions are not exact in binary
+
+RenyiCost cost_of(const DatasetRecord& dataset, const PrivacyFilter& filter) {
+  RenyiCost sum{std::vector<double>(filter.orders().size(), 0)};
+  for (const RunRecord& run : dataset.runs)
+    if (run.counts()) sum.add(cost_at(run, filter.orders()));
+  return sum;
+}
+
+// The run that was admitted by its own certificate under this cap.
+const RunRecord* closing_run(const DatasetRecord& dataset, const Cap& cap) {
+  const auto found = std::find_if(dataset.runs.begin(), dataset.runs.end(), [&](const RunRecord& run) {
+    return run.closes_cap && run.counts() && run.entry > cap.entry;
+  });
+  return found == dataset.runs.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+bool within_caps(const DatasetRecord& dataset, const RunRecord& run) {
+  return std::all_of(dataset.caps.begin(), dataset.caps.end(), [&](const Cap& cap) {
+    if (const RunRecord* closing = closing_run(dataset, cap)) return closing->id == run.id;
+    return cap.filter.fits(cost_of(dataset, cap.filter));
+  });
+}
+
+Admission admission(const DatasetRecord& dataset) {
+  const RunRecord& run = dataset.runs.back();
+  const bool certified = std::all_of(dataset.caps.begin(), dataset.caps.end(), [&](const Cap& cap) {
+    return run.epsilon <= cap.epsilon * (1 + kRounding) && run.delta <= cap.delta * (1 + kRounding);
+  });
+  if (!certified) return Admission::kRefused;  // even by itself
+  if (within_caps(dataset, run)) return Admission::kByFilter;
+  const bool alone = std::none_of(dataset.runs.begin(), dataset.runs.end() - 1,
+                                  [](const RunRecord& other) { return other.counts(); });
+  return alone ? Admission::kByCertificate : Admission::kRefused;
+}
+
+double largest_further_run(const DatasetRecord& dataset, double delta) {
+  DatasetRecord after = dataset;
+  RunRecord& run = after.runs.emplace_back();
+  run.status = "reserved";
+  run.delta = delta;
+  const auto admitted = [&](double epsilon) {
+    run.epsilon = epsilon;
+    return admission(after) != Admission::kRefused;
+  };
+  double high = dataset.cap()->epsilon, low = 0;
+  if (admitted(high)) return high;
+  for (int halvings = 0; halvings < 12; ++halvings) {
+    const double middle = (low + high) / 2;
+    (admitted(middle) ? low : high) = middle;
+  }
+  return low;
+}
+
+double used_share(const DatasetRecord& dataset) {
+  double used = 0;
+  for (const Cap& cap : dataset.caps)
+    used = std::max(used,
+                    closing_run(dataset, cap) != nullptr ? 1 : cap.filter.used(cost_of(dataset, cap.filter)));
+  return used;
+}
+
+std::optional<double> together(const DatasetRecord& dataset) {
+  const bool counted = std::any_of(dataset.runs.begin(), dataset.runs.end(),
+                                   [](const RunRecord& run) { return run.counts(); });
+  if (!counted || !dataset.spent()) return std::nullopt;
+  for (const double epsilon : kLadder) {
+    const PrivacyFilter rung(epsilon, kLadderDelta / std::size(kLadder));
+    if (rung.fits(cost_of(dataset, rung))) return epsilon;
+  }
+  return std::nullopt;
+}
+
+}  // namespace discreet
