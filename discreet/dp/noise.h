@@ -18,4 +18,9 @@ double noise_stddev(const ClippedSum& sum, double noise_multiplier);
 // and positive, else kInvalidArgument. The caller charges for the release before this is called.
 std::vector<at::Tensor> add_noise(ClippedSum&& sum, double noise_multiplier, RandomStream& random);
 
+// The same release over `normaliser`, in the type that parameter i has: what an optimizer takes. Where that
+// is float, sum, noise, rounding and scale are one pass over memory.
+std::vector<at::Tensor> add_noise(ClippedSum&& sum, double noise_multiplier, double normaliser,
+                                  const std::vector<TrainedParameter>& parameters, RandomStream& random);
+
 }  // namespace discreet

@@ -65,5 +65,21 @@ TEST(Noise, AMultiplierThatIsNoNoiseIsRefused) {
     EXPECT_THROW(add_noise(Clipper(one, 1.0).take(), multiplier, random), Error) << multiplier;
 }
 
+// Sum, noise and scale in one pass give what they give one after another.
+TEST(Noise, OverANormaliserInTheParametersType) {
+  const std::vector<TrainedParameter> parameters = {
+      {"floats", torch::zeros({300, 200}).requires_grad_()},
+      {"doubles", torch::zeros({7}, torch::kDouble).requires_grad_()}};
+  auto one = RandomStream::for_tests(4), other = RandomStream::for_tests(4);
+  const auto apart = add_noise(Clipper(parameters, 1.5).take(), 2.0, one);
+  const auto together = add_noise(Clipper(parameters, 1.5).take(), 2.0, 48.0, parameters, other);
+  ASSERT_EQ(together.size(), 2u);
+  EXPECT_EQ(together[0].scalar_type(), torch::kFloat);
+  EXPECT_EQ(together[1].scalar_type(), torch::kDouble);
+  EXPECT_TRUE(torch::equal(together[0], (apart[0] * (1.0 / 48.0)).to(torch::kFloat)));
+  EXPECT_TRUE(torch::equal(together[1], apart[1] / 48.0));
+  EXPECT_NEAR(together[0].std().item<double>(), 2.0 * 1.5 / 48, 0.02 * 2.0 * 1.5 / 48);  // 7 deviations
+}
+
 }  // namespace
 }  // namespace discreet

@@ -210,11 +210,8 @@ void PrivacyEngine::State::release() {
   if (ledger) ledger->charge_steps(ledger_run, step);
   if (options.charge) options.charge(step);
   steps = step;  // charged: from here on it counts, whatever happens
-  std::vector<at::Tensor> released = add_noise(std::move(sum), options.noise_multiplier, noise);
-  const double normaliser = static_cast<double>(options.batch_size);
-  for (size_t i = 0; i < released.size(); ++i)
-    released[i] = released[i].div_(normaliser).to(clipper.parameters()[i].tensor.scalar_type());
-  gradients.set(released);
+  gradients.set(add_noise(std::move(sum), options.noise_multiplier, static_cast<double>(options.batch_size),
+                          clipper.parameters(), noise));
   if (ledger && step == options.ledger_steps) {
     const RunRecord run = ledger->run(ledger_run);
     ledger->settle(ledger_run, run.epsilon, run.delta, "");  // no certificate: the engine makes no package
