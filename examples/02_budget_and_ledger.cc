@@ -29,8 +29,9 @@ void train(const std::string& ledger, double epsilon) {
   constexpr int64_t kSteps = 50, kBatch = 100;
   constexpr double kRecords = 1000, kDelta = 1e-5;
   // The least noise that keeps all 50 steps together within the budget.
-  const double noise = discreet::calibrate_noise_multiplier(epsilon, kDelta, Relation::kAddOrRemoveOne,
-                                                            kBatch / kRecords, kSteps);
+  const double noise = discreet::calibrate_noise_multiplier(
+      {.epsilon = epsilon, .delta = kDelta, .relation = Relation::kAddOrRemoveOne}, kBatch / kRecords,
+      kSteps);
   auto model = std::make_shared<torch::nn::LinearImpl>(1, 1);
   torch::optim::Adam optimizer(model->parameters(), 0.1);
   discreet::PrivacyEngine engine(model, {.batch_size = kBatch,

@@ -2,7 +2,7 @@
 #include <filesystem>
 #include <thread>
 
-#include "discreet/accounting/rdp.h"
+#include "discreet/accounting/pld.h"
 #include "discreet/dp/engine_testing.h"
 #include "discreet/store/ledger.h"
 
@@ -145,8 +145,9 @@ TEST_F(Engine, ChargesEachReleaseBeforeItIsMade) {
   EXPECT_EQ(made->steps(), 9);
   EXPECT_FALSE(net->first->weight.grad().defined());
   EXPECT_DOUBLE_EQ(made->epsilon(1e-5),
-                   rdp_epsilon(Event::repeated(Event::poisson_sampled(0.1, Event::gaussian(1.0)), 9),
-                               Relation::kAddOrRemoveOne, 1e-5));
+                   pld_epsilon(Event::repeated(Event::poisson_sampled(0.1, Event::gaussian(1.0)), 9),
+                               Relation::kAddOrRemoveOne, 1e-5)
+                       .upper);
 }
 
 TEST_F(Engine, EpsilonIsThatOfItsRelation) {
@@ -154,8 +155,8 @@ TEST_F(Engine, EpsilonIsThatOfItsRelation) {
   options.relation = Relation::kReplaceOne;
   const auto made = engine(options);
   for (const auto& batch : made->loader(data, 3)) step(*made, batch);
-  EXPECT_EQ(made->epsilon(1e-5), rdp_epsilon(made->event(), Relation::kReplaceOne, 1e-5));
-  EXPECT_GT(made->epsilon(1e-5), rdp_epsilon(made->event(), Relation::kAddOrRemoveOne, 1e-5));
+  EXPECT_EQ(made->epsilon(1e-5), pld_epsilon(made->event(), Relation::kReplaceOne, 1e-5).upper);
+  EXPECT_GT(made->epsilon(1e-5), pld_epsilon(made->event(), Relation::kAddOrRemoveOne, 1e-5).upper);
 }
 
 TEST_F(Engine, ChargesTheLedger) {
