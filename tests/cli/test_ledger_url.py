@@ -46,7 +46,8 @@ def test_a_ledger_by_url(place, server):
 
 
 def test_no_password_is_taken_or_repeated(place, server):
-    for url in [server.replace("owner@", "owner:hunter2@"), server + "&password=hunter2", "postgresql://o:hunter2%zz@/x"]:
+    for url in [server.replace("owner@", "owner:hunter2@"), server + "&password=hunter2",
+                "postgresql://o:hunter2%zz@/x"]:
         refused = place.run("budget", "--ledger", url, code=2)
         assert "hunter2" not in refused.err + refused.out and refused.err.count("\n") == 1
     gone = place.run("budget", "set", "p", "--epsilon", 1, "--delta", 1e-5, "--ledger",
