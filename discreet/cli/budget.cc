@@ -1,7 +1,6 @@
 // discreet budget: what was spent on each data set, its cap, and every record of the ledger.
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <iostream>
 
 #include "discreet/base/error.h"
@@ -20,13 +19,13 @@ struct Flags {
   bool json = false;
 
   void add_to(CLI::App& app) {
-    app.add_option("--ledger", ledger, "the ledger's file (default: ledger.db in the user's data folder)")
+    app.add_option("--ledger", ledger,
+                   "the ledger's file, or postgresql://USER@HOST/DATABASE (default: ledger.db in the user's "
+                   "data folder)")
         ->type_name("PATH");
     app.add_flag("--json", json, "one JSON object on standard output");
   }
-  std::filesystem::path path() const {
-    return ledger ? std::filesystem::path(*ledger) : Ledger::default_path();
-  }
+  std::string path() const { return ledger ? *ledger : Ledger::default_path().string(); }
 };
 
 std::string amount(double epsilon, double delta) {
@@ -106,21 +105,20 @@ int show(const std::vector<std::string>& arguments) {
   if (!parse_arguments(app, arguments)) return 0;
 
   std::vector<DatasetRecord> datasets;
-  const bool exists = std::filesystem::exists(flags.path());  // looking makes no ledger
+  const bool exists = Ledger::exists(flags.path());  // looking makes no ledger
   if (exists) {
     const Ledger ledger = Ledger::open(flags.path());
     datasets = name ? std::vector<DatasetRecord>{ledger.dataset(*name)} : ledger.datasets();
   } else if (flags.ledger || name) {
-    throw Error(ErrorKind::kNotFound, "there is no ledger " + flags.path().string());
+    throw Error(ErrorKind::kNotFound, "there is no ledger " + flags.path());
   }
   if (flags.json) {
-    Json json = {{"ledger", flags.path().string()}, {"datasets", Json::array()}};
+    Json json = {{"ledger", flags.path()}, {"datasets", Json::array()}};
     for (const DatasetRecord& dataset : datasets) json["datasets"].push_back(dataset.to_json());
     std::cout << json.dump(-1, ' ', false, Json::error_handler_t::replace) << "\n";
     return 0;
   }
-  if (datasets.empty())
-    std::cout << "Nothing has been spent: " << flags.path().string() << " records no data set.\n";
+  if (datasets.empty()) std::cout << "Nothing has been spent: " << flags.path() << " records no data set.\n";
   for (const DatasetRecord& dataset : datasets) print_dataset(dataset);
   if (!datasets.empty()) {
     std::cout << "Epsilon says how much one unit's data can show in all that was released: the smaller, the "
@@ -187,8 +185,7 @@ int give_up(const std::vector<std::string>& arguments) {
   app.add_option("RUN", id, "its id, as `discreet budget` prints it")->required();
   flags.add_to(app);
   if (!parse_arguments(app, arguments)) return 0;
-  if (!std::filesystem::exists(flags.path()))
-    throw Error(ErrorKind::kNotFound, "there is no ledger " + flags.path().string());
+  if (!Ledger::exists(flags.path())) throw Error(ErrorKind::kNotFound, "there is no ledger " + flags.path());
   Ledger ledger = Ledger::open(flags.path());
   ledger.give_up(id);
   const RunRecord run = ledger.run(id);
@@ -215,8 +212,8 @@ int history(const std::vector<std::string>& arguments) {
   app.add_option("DATASET", name, "only this data set: its name or id");
   flags.add_to(app);
   if (!parse_arguments(app, arguments)) return 0;
-  if (!std::filesystem::exists(flags.path())) {
-    throw Error(ErrorKind::kNotFound, "there is no ledger " + flags.path().string());
+  if (!Ledger::exists(flags.path())) {
+    throw Error(ErrorKind::kNotFound, "there is no ledger " + flags.path());
   }
   const Ledger ledger = Ledger::open(flags.path());
   std::vector<std::string> subjects;  // of the entries to show; all if empty
@@ -240,7 +237,7 @@ int history(const std::vector<std::string>& arguments) {
                        {"hash", entry.hash}});
   }
   if (flags.json) {
-    std::cout << Json{{"ledger", flags.path().string()}, {"head", ledger.head()}, {"entries", entries}}.dump(
+    std::cout << Json{{"ledger", flags.path()}, {"head", ledger.head()}, {"entries", entries}}.dump(
                      -1, ' ', false, Json::error_handler_t::replace)
               << "\n";
     return 0;
@@ -272,12 +269,13 @@ int budget_command(const std::vector<std::string>& arguments) {
   if (word == "give-up") return give_up(rest);
   if (word == "show") return show(rest);
   if (word == "--help" || word == "-h") {
-    std::cout << "What was spent on each data set. Every run reserves its whole cost before it starts.\n\n"
-                 "usage: discreet budget [show] [DATASET]\n"
-                 "       discreet budget set DATASET --epsilon E --delta D [--relation R] [--unit COLUMN]\n"
-                 "       discreet budget history [DATASET]\n"
-                 "       discreet budget give-up RUN\n\n"
-                 "Each takes --ledger PATH and --json; --help behind each tells more.\n";
+    std::cout
+        << "What was spent on each data set. Every run reserves its whole cost before it starts.\n\n"
+           "usage: discreet budget [show] [DATASET]\n"
+           "       discreet budget set DATASET --epsilon E --delta D [--relation R] [--unit COLUMN]\n"
+           "       discreet budget history [DATASET]\n"
+           "       discreet budget give-up RUN\n\n"
+           "Each takes --ledger PATH (or a PostgreSQL URL) and --json; --help behind each tells more.\n";
     return 0;
   }
   try {

@@ -132,17 +132,4 @@ std::string Statement::bytes(int column) const {
                           : std::string(static_cast<const char*>(bytes), static_cast<size_t>(size));
 }
 
-Transaction::Transaction(Database& database) : database_(database) {
-  database.execute("BEGIN IMMEDIATE");
-}
-
-Transaction::~Transaction() {
-  if (open_) sqlite3_exec(database_.handle(), "ROLLBACK", nullptr, nullptr, nullptr);
-}
-
-void Transaction::commit() {
-  database_.execute("COMMIT");  // on an error the scope's end rolls back
-  open_ = false;
-}
-
 }  // namespace discreet

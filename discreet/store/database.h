@@ -1,4 +1,4 @@
-// Database: the few things that the ledger wants of SQLite, with errors that name the file.
+// Database: the few things that SqliteStore wants of SQLite, with errors that name the file.
 //
 // Rollback journal, truncated at commit, synchronous=FULL: a transaction that committed survives a power cut
 // (https://www.sqlite.org/pragma.html#pragma_synchronous), and a file in a read-only folder can still be
@@ -56,20 +56,6 @@ class Statement {
   void check(int code) const;
   const Database& database_;
   std::unique_ptr<sqlite3_stmt, Finalize> statement_;
-};
-
-// BEGIN IMMEDIATE: nobody else writes until commit or the end of the scope, which rolls back.
-class Transaction {
- public:
-  explicit Transaction(Database& database);
-  ~Transaction();
-  Transaction(const Transaction&) = delete;
-  Transaction& operator=(const Transaction&) = delete;
-  void commit();  // durable when it returns
-
- private:
-  Database& database_;
-  bool open_ = true;
 };
 
 }  // namespace discreet

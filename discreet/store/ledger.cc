@@ -1,7 +1,5 @@
 #include "discreet/store/ledger.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
@@ -11,14 +9,13 @@
 #include "discreet/base/random.h"
 #include "discreet/base/text.h"
 #include "discreet/store/admission.h"
-#include "discreet/store/database.h"
+#include "discreet/store/entry_store.h"
 #include "discreet/store/state.h"
 
 namespace discreet {
 namespace {
 
-constexpr int64_t kApplicationId = 0x44736372;  // "Dscr", in the SQLite header
-constexpr double kRounding = 1e-12;             // sums of decimal fractions are not exact in binary
+constexpr double kRounding = 1e-12;  // sums of decimal fractions are not exact in binary
 
 std::string now() {
   const std::time_t seconds = std::time(nullptr);
@@ -61,17 +58,10 @@ std::string terms(Relation relation, const std::string& unit) {
 }  // namespace
 
 struct Ledger::Impl {
-  std::filesystem::path path;
-  Database database;
+  std::unique_ptr<EntryStore> store;
   mutable LedgerState state;
 
-  Impl(const std::filesystem::path& where, std::chrono::milliseconds busy_timeout)
-      : path(where), database(where, busy_timeout) {}
-
-  std::filesystem::path key_path() const {
-    std::filesystem::path key = path;
-    return key += ".key";
-  }
+  explicit Impl(std::unique_ptr<EntryStore> where) : store(std::move(where)) {}
 
   // Messages of the rules name the ledger too.
   template <typename Work>
@@ -79,30 +69,21 @@ struct Ledger::Impl {
     try {
       return work();
     } catch (const Error& error) {
-      const std::string message = error.what(), name = "ledger " + path.string();
+      const std::string message = error.what(), &name = store->name();
       throw Error(error.kind(), message.starts_with(name) ? message : name + ": " + message);
     }
   }
 
-  void create_tables() {
-    Transaction transaction(database);
-    if (database.number("PRAGMA user_version") != 0) return;  // another process was first
-    database.execute("PRAGMA application_id=" + std::to_string(kApplicationId));
-    database.execute("PRAGMA user_version=" + std::to_string(kFormatVersion));
-    database.execute(
-        "CREATE TABLE entries (number INTEGER PRIMARY KEY, time TEXT NOT NULL, kind TEXT NOT NULL,"
-        " subject TEXT NOT NULL, amount INTEGER NOT NULL, body BLOB NOT NULL, hash TEXT NOT NULL) STRICT");
-    append("ledger", fresh_id('l'), "{}");
-    transaction.commit();
-  }
-
   void check_format() {
-    if (database.number("PRAGMA page_count") == 0) create_tables();
-    if (database.number("PRAGMA application_id") != kApplicationId) {
-      throw Error(ErrorKind::kDataLoss, "it is a database, but not a ledger of Discreet");
+    if (store->format() == 0) {
+      EntryStore::Transaction transaction(*store);
+      if (store->format() == 0) {  // no other process was first
+        store->create(kFormatVersion);
+        append("ledger", fresh_id('l'), "{}");
+        transaction.commit();
+      }
     }
-    const int64_t version = database.number("PRAGMA user_version");
-    if (version != kFormatVersion) {
+    if (const int64_t version = store->format(); version != kFormatVersion) {
       throw Error(ErrorKind::kUnsupported, "it has format version " + std::to_string(version) +
                                                "; this program reads version " +
                                                std::to_string(kFormatVersion));
@@ -111,27 +92,17 @@ struct Ledger::Impl {
 
   // Takes in what this or another process appended since the last look.
   void refresh() {
-    if (database.number("SELECT ifnull(max(number), 0) FROM entries") < state.count()) {
+    if (store->last() < state.count()) {
       throw Error(ErrorKind::kDataLoss, "entries were removed while it was open");
     }
-    Statement statement(database,
-                        "SELECT number, time, kind, subject, amount, body, hash FROM entries WHERE number > ?"
-                        " ORDER BY number");
-    statement.bind(1, state.count());
-    while (statement.step()) {
-      state.apply({statement.number(0), statement.bytes(1), statement.bytes(2), statement.bytes(3),
-                   statement.number(4), statement.bytes(5), statement.bytes(6)});
-    }
+    store->for_each_after(state.count(), [&](const Entry& entry) { state.apply(entry); });
   }
 
   void append(const std::string& kind, const std::string& subject, const std::string& body,
               int64_t amount = 0) {
     Entry entry{state.count() + 1, now(), kind, subject, amount, body, ""};
     entry.hash = chain_hash(entry, state.head());
-    Statement statement(database, "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)");
-    statement.bind(1, entry.number).bind_text(2, entry.time).bind_text(3, kind).bind_text(4, subject);
-    statement.bind(5, amount).bind_bytes(6, body).bind_text(7, entry.hash);
-    statement.step();
+    store->append(entry);
     state.apply(entry);
   }
 
@@ -140,7 +111,7 @@ struct Ledger::Impl {
   auto write(Work&& work) {
     return named([&] {
       try {
-        Transaction transaction(database);
+        EntryStore::Transaction transaction(*store);
         refresh();
         if constexpr (std::is_void_v<decltype(work())>) {
           work();
@@ -283,19 +254,8 @@ Ledger::Ledger(Ledger&&) noexcept = default;
 Ledger& Ledger::operator=(Ledger&&) noexcept = default;
 Ledger::~Ledger() = default;
 
-Ledger Ledger::open(const std::filesystem::path& path, std::chrono::milliseconds busy_timeout) {
-  std::filesystem::path key = path;
-  key += ".key";
-  std::error_code ignored;
-  const bool empty =
-      std::filesystem::is_regular_file(path, ignored) && std::filesystem::is_empty(path, ignored);
-  if ((empty || !std::filesystem::exists(path, ignored)) && std::filesystem::exists(key, ignored)) {
-    throw Error(ErrorKind::kDataLoss, "ledger " + path.string() +
-                                          " is empty or gone, but its key is still there: put "
-                                          "back a copy of it, or remove " +
-                                          key.string() + " to start over");
-  }
-  auto impl = std::make_unique<Impl>(path, busy_timeout);
+Ledger Ledger::open(const std::string& where, std::chrono::milliseconds busy_timeout) {
+  auto impl = std::make_unique<Impl>(EntryStore::open(where, busy_timeout));
   impl->named([&] {
     impl->check_format();
     impl->refresh();
@@ -303,16 +263,22 @@ Ledger Ledger::open(const std::filesystem::path& path, std::chrono::milliseconds
   return Ledger(std::move(impl));
 }
 
+bool Ledger::exists(const std::string& where) {
+  if (!EntryStore::is_url(where)) return std::filesystem::exists(where);
+  return EntryStore::open(where, kBusyTimeout)->format() != 0;
+}
+
 DatasetSketch Ledger::new_sketch() {
   return impl_->read([&] {
     const auto& datasets = impl_->state.datasets();
     const bool needed = std::any_of(datasets.begin(), datasets.end(),
                                     [](const auto& dataset) { return !dataset.second.sketches.empty(); });
-    if (needed && !std::filesystem::exists(impl_->key_path())) {
-      throw Error(ErrorKind::kNotFound, "its key " + impl_->key_path().string() +
-                                            " is gone: data sets cannot be recognised without it");
+    if (needed && !std::filesystem::exists(impl_->store->key_path())) {
+      throw Error(ErrorKind::kNotFound,
+                  "its key " + impl_->store->key_path().string() +
+                      " is not there: data sets cannot be recognised without it; put back a copy of it");
     }
-    return DatasetSketch(SketchKey::load_or_create(impl_->key_path()));
+    return DatasetSketch(SketchKey::load_or_create(impl_->store->key_path()));
   });
 }
 
@@ -323,7 +289,7 @@ std::string Ledger::identify(const DatasetSketch& sketch, const std::string& nam
     throw Error(ErrorKind::kInvalidArgument, "a data set is either new or the same as another");
   }
   return impl_->write([&] {
-    const SketchKey key = SketchKey::load_or_create(impl_->key_path());
+    const SketchKey key = SketchKey::load_or_create(impl_->store->key_path());
     const std::string same = identity.same_as.empty() ? "" : impl_->find_dataset(identity.same_as);
     std::vector<std::string> matches;
     bool seen = false;  // this very sketch is recorded already
@@ -525,14 +491,10 @@ DatasetRecord Ledger::dataset(const std::string& id_or_label) const {
 std::vector<Entry> Ledger::history() const {
   return impl_->read([&] {
     std::vector<Entry> entries;
-    Statement statement(
-        impl_->database,
-        "SELECT number, time, kind, subject, amount, CASE kind WHEN 'sketch' THEN '' ELSE body END,"
-        " hash FROM entries ORDER BY number");
-    while (statement.step()) {
-      entries.push_back({statement.number(0), statement.bytes(1), statement.bytes(2), statement.bytes(3),
-                         statement.number(4), statement.bytes(5), statement.bytes(6)});
-    }
+    impl_->store->for_each_after(0, [&](Entry entry) {
+      if (entry.kind == "sketch") entry.body.clear();
+      entries.push_back(std::move(entry));
+    });
     return entries;
   });
 }

@@ -18,8 +18,8 @@
 // a later head().
 //
 // Every call may throw kUnavailable (locked for longer than the timeout, full disk), kPermissionDenied
-// (read-only) and kDataLoss; the first line of each message names the ledger's file. One object belongs to
-// one thread, and is not carried into a child process (open another there). File format: docs/ledger.md.
+// (read-only) and kDataLoss; each message names the ledger. One object belongs to
+// one thread, and is not carried into a child process (open another there). Format: docs/ledger.md.
 #pragma once
 
 #include <chrono>
@@ -66,10 +66,12 @@ class Ledger {
 
   static std::filesystem::path default_path();  // ledger.db in user_data_folder()
 
-  // Makes the ledger if there is none. kDataLoss for entries that were edited, a damaged file, or an empty or
+  // `where`: a file's path, or postgresql://USER@HOST/DATABASE (docs/ledger.md). Makes the ledger if there is
+  // none. kDataLoss for entries that were edited, a damaged file, or an empty or
   // missing file whose key is still there; kUnsupported for a newer format.
-  static Ledger open(const std::filesystem::path& path,
-                     std::chrono::milliseconds busy_timeout = kBusyTimeout);
+  static Ledger open(const std::string& where, std::chrono::milliseconds busy_timeout = kBusyTimeout);
+  // Whether there is one already; asking makes none.
+  static bool exists(const std::string& where);
   Ledger(Ledger&&) noexcept;
   Ledger& operator=(Ledger&&) noexcept;
   ~Ledger();

@@ -1,5 +1,5 @@
-// What machines and people do to a ledger: full disks, read-only folders, locks, truncation, edits, kills,
-// races.
+// What machines and people do to a ledger: edits, kills, races; and to one in a file: full disks, read-only
+// folders, locks, truncation. (Servers and networks: postgres_store_test.cc.)
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -19,13 +19,15 @@
 #include "discreet/base/file.h"
 #include "discreet/store/admission.h"
 #include "discreet/store/ledger.h"
-#include "discreet/store/testing.h"
+#include "discreet/store/postgres_testing.h"
 
 namespace discreet {
 namespace {
 
 using testing_store::kind_of;
-using testing_store::TemporaryFolder;
+using testing_store::LedgerPlace;
+using testing_store::PostgresServer;
+using testing_store::Store;
 
 Event training(int64_t steps) {
   return Event::repeated(Event::poisson_sampled(0.001, Event::gaussian(4.0)), steps);
@@ -52,8 +54,9 @@ int exit_status(pid_t child) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-class LedgerFaultsTest : public testing::Test {
+class LedgerWithARun : public testing::Test {
  protected:
+  explicit LedgerWithARun(Store store) : place(store) {}
   void SetUp() override {
     Ledger ledger = Ledger::open(path);
     DatasetSketch sketch = ledger.new_sketch();
@@ -66,44 +69,67 @@ class LedgerFaultsTest : public testing::Test {
   std::string reserve(Ledger& ledger, double epsilon) const {
     return ledger.reserve({people, epsilon, 1e-6, Relation::kAddOrRemoveOne, "row", "run"});
   }
-  void sql(const std::string& statement) const {
+  // "TABLE_": the table of entries.
+  void sql(std::string statement) const {
+    const std::string table = place.store() == Store::kSqlite ? "entries" : "discreet_entries";
+    for (size_t at; (at = statement.find("TABLE_")) != std::string::npos;) statement.replace(at, 6, table);
+    if (place.store() == Store::kPostgres) {
+      PostgresServer::ask(path, statement);
+      return;
+    }
     sqlite3* handle = nullptr;
     ASSERT_EQ(sqlite3_open(path.c_str(), &handle), SQLITE_OK);
     EXPECT_EQ(sqlite3_exec(handle, statement.c_str(), nullptr, nullptr, nullptr), SQLITE_OK) << statement;
     sqlite3_close(handle);
   }
 
-  TemporaryFolder folder;
-  std::filesystem::path path = folder.path() / "ledger.db";
+  LedgerPlace place;
+  std::string path = place.where();
   std::string people, run;
 };
 
-TEST_F(LedgerFaultsTest, EditedEntriesAreNoticedAtOpen) {
-  const std::string whole = read_file(path);
-  for (const char* edit : {
-           "UPDATE entries SET amount = 0 WHERE kind = 'steps'",
-           "UPDATE entries SET body = CAST(replace(CAST(body AS TEXT), '3.0', '1.0') AS BLOB) WHERE kind = "
-           "'reserve'",
-           "UPDATE entries SET time = '2001-01-01T00:00:00Z' WHERE number = 2",
-           "UPDATE entries SET subject = 'r0' WHERE kind = 'training'",
-           "DELETE FROM entries WHERE kind = 'reserve'",
-           "UPDATE entries SET number = number + 100 WHERE number > 3",
-           "UPDATE entries SET hash = upper(hash) WHERE number = 4",
+class LedgerFaultsTest : public LedgerWithARun, public testing::WithParamInterface<Store> {
+ protected:
+  LedgerFaultsTest() : LedgerWithARun(GetParam()) {}
+};
+
+class LedgerFileTest : public LedgerWithARun {
+ protected:
+  LedgerFileTest() : LedgerWithARun(Store::kSqlite) {}
+};
+
+INSTANTIATE_TEST_SUITE_P(Stores, LedgerFaultsTest, testing::Values(Store::kSqlite, Store::kPostgres),
+                         testing_store::store_name);
+
+TEST_P(LedgerFaultsTest, EditedEntriesAreNoticedAtOpen) {
+  sql("CREATE TABLE whole AS SELECT * FROM TABLE_");
+  const std::string cheaper = GetParam() == Store::kSqlite
+                                  ? "CAST(replace(CAST(body AS TEXT), '3.0', '1.0') AS BLOB)"
+                                  : "convert_to(replace(convert_from(body, 'UTF8'), '3.0', '1.0'), 'UTF8')";
+  for (const std::string& edit : {
+           std::string("UPDATE TABLE_ SET amount = 0 WHERE kind = 'steps'"),
+           "UPDATE TABLE_ SET body = " + cheaper + " WHERE kind = 'reserve'",
+           std::string("UPDATE TABLE_ SET time = '2001-01-01T00:00:00Z' WHERE number = 2"),
+           std::string("UPDATE TABLE_ SET subject = 'r0' WHERE kind = 'training'"),
+           std::string("DELETE FROM TABLE_ WHERE kind = 'reserve'"),
+           std::string("UPDATE TABLE_ SET number = number + 100 WHERE number > 3"),
+           std::string("UPDATE TABLE_ SET hash = upper(hash) WHERE number = 4"),
        }) {
-    write_file(path, whole, 0600);
     ASSERT_EQ(kind_of([&] { Ledger::open(path); }), std::nullopt);
     sql(edit);
     EXPECT_EQ(kind_of([&] { Ledger::open(path); }), ErrorKind::kDataLoss) << edit;
+    sql("DELETE FROM TABLE_");
+    sql("INSERT INTO TABLE_ SELECT * FROM whole");
   }
 }
 
-TEST_F(LedgerFaultsTest, EntriesRemovedUnderAnOpenLedgerAreNoticed) {
+TEST_P(LedgerFaultsTest, EntriesRemovedUnderAnOpenLedgerAreNoticed) {
   Ledger ledger = Ledger::open(path);
-  sql("DELETE FROM entries WHERE kind = 'steps'");
+  sql("DELETE FROM TABLE_ WHERE kind = 'steps'");
   EXPECT_EQ(kind_of([&] { ledger.charge_steps(run, 1); }), ErrorKind::kDataLoss);
 }
 
-TEST_F(LedgerFaultsTest, DamagedFilesAreNoticed) {
+TEST_F(LedgerFileTest, DamagedFilesAreNoticed) {
   const std::string whole = read_file(path);
   const auto kind_with = [&](const std::string& bytes) {
     write_file(path, bytes, 0600);
@@ -119,24 +145,28 @@ TEST_F(LedgerFaultsTest, DamagedFilesAreNoticed) {
   EXPECT_EQ(kind_of([&] { Ledger::open(path); }), ErrorKind::kDataLoss);  // gone, but its key is there
   std::filesystem::create_directory(path);
   EXPECT_EQ(kind_of([&] { Ledger::open(path); }), ErrorKind::kInvalidArgument);
-  EXPECT_EQ(kind_of([&] { Ledger::open(folder.path() / "no" / "ledger.db"); }), ErrorKind::kNotFound);
+  EXPECT_EQ(kind_of([&] { Ledger::open(place.folder() / "no" / "ledger.db"); }), ErrorKind::kNotFound);
 }
 
-TEST_F(LedgerFaultsTest, OtherDatabasesAndNewerFormatsAreRefused) {
-  sql("PRAGMA user_version=2");
+TEST_P(LedgerFaultsTest, NewerFormatsAreRefused) {
+  sql(GetParam() == Store::kSqlite ? "PRAGMA user_version=2" : "UPDATE discreet_format SET version = 2");
   EXPECT_EQ(kind_of([&] { Ledger::open(path); }), ErrorKind::kUnsupported);
-  sql("PRAGMA user_version=1; PRAGMA application_id=7");
+}
+
+TEST_F(LedgerFileTest, OtherDatabasesAreRefused) {
+  sql("PRAGMA application_id=7");
   EXPECT_EQ(kind_of([&] { Ledger::open(path); }), ErrorKind::kDataLoss);
 }
 
-TEST_F(LedgerFaultsTest, WithoutItsKeyNoDataSetIsTakenForNew) {
-  std::filesystem::remove(path.string() + ".key");
+TEST_P(LedgerFaultsTest, WithoutItsKeyNoDataSetIsTakenForNew) {
+  for (const auto& file : std::filesystem::directory_iterator(place.folder()))
+    if (file.path().extension() == ".key") std::filesystem::remove(file.path());
   Ledger ledger = Ledger::open(path);
   EXPECT_EQ(kind_of([&] { ledger.new_sketch(); }), ErrorKind::kNotFound);
   EXPECT_EQ(ledger.run(run).charged_steps, 1);
 }
 
-TEST_F(LedgerFaultsTest, ALockedLedgerIsUnavailable) {
+TEST_F(LedgerFileTest, ALockedLedgerIsUnavailable) {
   Ledger ledger = Ledger::open(path, std::chrono::milliseconds(50));
   sqlite3* handle = nullptr;
   ASSERT_EQ(sqlite3_open(path.c_str(), &handle), SQLITE_OK);
@@ -150,7 +180,7 @@ TEST_F(LedgerFaultsTest, ALockedLedgerIsUnavailable) {
 }
 
 // The system refuses to let files grow, which SQLite meets in the middle of a transaction.
-TEST_F(LedgerFaultsTest, AFullDiskChargesNothing) {
+TEST_F(LedgerFileTest, AFullDiskChargesNothing) {
   const pid_t child = in_child([&] {
     Ledger ledger = Ledger::open(path);
     ::signal(SIGXFSZ, SIG_IGN);
@@ -164,7 +194,7 @@ TEST_F(LedgerFaultsTest, AFullDiskChargesNothing) {
   ledger.charge_steps(run, 2);
 }
 
-TEST_F(LedgerFaultsTest, AReadOnlyFolderCanBeReadButNotCharged) {
+TEST_F(LedgerFileTest, AReadOnlyFolderCanBeReadButNotCharged) {
   const auto as_somebody = [&](const std::function<void()>& work) {
     return exit_status(in_child([&] {
       if (::geteuid() == 0 && ::setuid(65534) != 0) ::_exit(98);  // root may write anywhere
@@ -172,22 +202,22 @@ TEST_F(LedgerFaultsTest, AReadOnlyFolderCanBeReadButNotCharged) {
     }));
   };
   ::chmod(path.c_str(), 0644);
-  ::chmod(folder.path().c_str(), 0555);
+  ::chmod(place.folder().c_str(), 0555);
   EXPECT_EQ(as_somebody([&] {
               if (Ledger::open(path).run(run).charged_steps != 1) ::_exit(97);
             }),
             0);
   EXPECT_EQ(as_somebody([&] { Ledger::open(path).charge_steps(run, 2); }),
             exit_code(ErrorKind::kPermissionDenied));
-  EXPECT_EQ(as_somebody([&] { Ledger::open(folder.path() / "new.db"); }),
+  EXPECT_EQ(as_somebody([&] { Ledger::open(place.folder() / "new.db"); }),
             exit_code(ErrorKind::kPermissionDenied));
   ::chmod(path.c_str(), 0);
   EXPECT_EQ(as_somebody([&] { Ledger::open(path); }), exit_code(ErrorKind::kPermissionDenied));
-  ::chmod(folder.path().c_str(), 0700);
+  ::chmod(place.folder().c_str(), 0700);
 }
 
 // Four processes ask for 1.0 each, again and again, of what a cap leaves beside the first run.
-TEST_F(LedgerFaultsTest, ProcessesCannotJointlyPassTheCap) {
+TEST_P(LedgerFaultsTest, ProcessesCannotJointlyPassTheCap) {
   Ledger::open(path).set_cap(people, 5, 1e-4, Relation::kAddOrRemoveOne, "row");
   std::vector<pid_t> children;
   for (int process = 0; process < 4; ++process) {
@@ -204,8 +234,9 @@ TEST_F(LedgerFaultsTest, ProcessesCannotJointlyPassTheCap) {
 }
 
 // Several processes open a ledger that does not exist yet.
-TEST_F(LedgerFaultsTest, ALedgerIsMadeOnce) {
-  const std::filesystem::path fresh = folder.path() / "fresh.db";
+TEST_P(LedgerFaultsTest, ALedgerIsMadeOnce) {
+  const std::string fresh = GetParam() == Store::kSqlite ? (place.folder() / "fresh.db").string()
+                                                         : PostgresServer::shared().new_database();
   std::vector<pid_t> children;
   for (int process = 0; process < 6; ++process) {
     children.push_back(in_child([&] {
@@ -221,10 +252,10 @@ TEST_F(LedgerFaultsTest, ALedgerIsMadeOnce) {
 
 // Children run and release; each release is a line in a file, written once the charge has returned. They are
 // killed at random moments; whatever the moment, the ledger has at least what was released.
-TEST_F(LedgerFaultsTest, KilledAtAnyMomentChargedCoversReleased) {
+TEST_P(LedgerFaultsTest, KilledAtAnyMomentChargedCoversReleased) {
   const char* soak = std::getenv("DISCREET_SOAK");
   const int kills = soak != nullptr ? 1000 : 20;
-  const std::filesystem::path releases = folder.path() / "releases";
+  const std::filesystem::path releases = place.folder() / "releases";
   std::mt19937 random(std::random_device{}());
   int interrupted_runs = 0;
   for (int kill = 0; kill < kills; ++kill) {

@@ -7,15 +7,16 @@
 #include "discreet/accounting/pld.h"
 #include "discreet/accounting/rdp.h"
 #include "discreet/store/admission.h"
-#include "discreet/store/testing.h"
+#include "discreet/store/postgres_testing.h"
 
 namespace discreet {
 namespace {
 
 using testing_store::kind_of;
-using testing_store::TemporaryFolder;
+using testing_store::LedgerPlace;
+using testing_store::Store;
 
-class LedgerTest : public testing::Test {
+class LedgerTest : public testing::TestWithParam<Store> {
  protected:
   DatasetSketch sketch(int from, int to) {
     DatasetSketch made = ledger.new_sketch();
@@ -29,13 +30,13 @@ class LedgerTest : public testing::Test {
     return Event::repeated(Event::poisson_sampled(0.01, Event::gaussian(1.0)), steps);
   }
 
-  TemporaryFolder folder;
-  std::filesystem::path path = folder.path() / "ledger.db";
+  LedgerPlace place{GetParam()};
+  std::string path = place.where();
   Ledger ledger = Ledger::open(path);
   std::string people = ledger.identify(sketch(0, 5000), "people");
 };
 
-TEST_F(LedgerTest, RecognisesADataSet) {
+TEST_P(LedgerTest, RecognisesADataSet) {
   EXPECT_EQ(ledger.identify(sketch(0, 5000), "renamed"), people);
   EXPECT_EQ(ledger.identify(sketch(0, 5001), "people"), people);    // a row added
   EXPECT_EQ(ledger.identify(sketch(500, 5000), "people"), people);  // a tenth removed
@@ -50,7 +51,7 @@ TEST_F(LedgerTest, RecognisesADataSet) {
 }
 
 // Looking at a data set under another name does not rename it, nor does a run that is refused.
-TEST_F(LedgerTest, ARunThatIsReservedRenamesItsDataSet) {
+TEST_P(LedgerTest, ARunThatIsReservedRenamesItsDataSet) {
   ledger.set_cap("people", 1, 1e-5, Relation::kAddOrRemoveOne, "row");
   RunRequest request{ledger.identify(sketch(0, 5000), "renamed"),
                      2,
@@ -71,20 +72,20 @@ TEST_F(LedgerTest, ARunThatIsReservedRenamesItsDataSet) {
   EXPECT_EQ(ledger.history().size(), entries + 1);  // named once
 }
 
-TEST_F(LedgerTest, RecognisesSmallDataSets) {
+TEST_P(LedgerTest, RecognisesSmallDataSets) {
   const std::string small = ledger.identify(sketch(90000, 90010), "small");
   EXPECT_EQ(ledger.identify(sketch(90000, 90009), "smaller"), small);
   EXPECT_EQ(ledger.identify(sketch(90000, 90011), "larger"), small);
   EXPECT_NE(ledger.identify(sketch(90020, 90030), "another"), small);
 }
 
-TEST_F(LedgerTest, FollowsADataSetThatChangesStepByStep) {
+TEST_P(LedgerTest, FollowsADataSetThatChangesStepByStep) {
   for (int month = 1; month <= 12; ++month) {
     EXPECT_EQ(ledger.identify(sketch(500 * month, 5000 + 500 * month), "people"), people);
   }
 }
 
-TEST_F(LedgerTest, DataOfTwoDataSetsAddsTheirCosts) {
+TEST_P(LedgerTest, DataOfTwoDataSetsAddsTheirCosts) {
   const std::string others = ledger.identify(sketch(5000, 10000), "others");
   ASSERT_NE(others, people);
   ledger.set_cap("others", 5, 1e-5, Relation::kAddOrRemoveOne, "row");
@@ -102,7 +103,7 @@ TEST_F(LedgerTest, DataOfTwoDataSetsAddsTheirCosts) {
   EXPECT_EQ(ledger.run(second).dataset, others);
 }
 
-TEST_F(LedgerTest, ACapSetBeforehandIsTakenOver) {
+TEST_P(LedgerTest, ACapSetBeforehandIsTakenOver) {
   ledger.set_cap("later", 1, 1e-5, Relation::kAddOrRemoveOne, "row");
   const std::string id = ledger.identify(sketch(50000, 50100), "later");
   EXPECT_EQ(ledger.dataset("later").id, id);
@@ -116,7 +117,7 @@ TEST_F(LedgerTest, ACapSetBeforehandIsTakenOver) {
   EXPECT_EQ(kind_of([&] { reserve(2); }), ErrorKind::kBudgetExhausted);
 }
 
-TEST_F(LedgerTest, ACapNamesRelationAndUnit) {
+TEST_P(LedgerTest, ACapNamesRelationAndUnit) {
   ledger.set_cap("people", 3, 1e-5, Relation::kAddOrRemoveOne, "row");
   EXPECT_EQ(kind_of([&] {
               ledger.reserve({people, 1, 1e-6, Relation::kReplaceOne, "row", ""});
@@ -131,14 +132,14 @@ TEST_F(LedgerTest, ACapNamesRelationAndUnit) {
             ErrorKind::kUnsupported);
 }
 
-TEST_F(LedgerTest, RunsOfDifferentRelationsAreNotAdded) {
+TEST_P(LedgerTest, RunsOfDifferentRelationsAreNotAdded) {
   reserve(1);
   EXPECT_EQ(ledger.dataset("people").spent()->epsilon, 1);
   ledger.reserve({people, 1, 1e-6, Relation::kReplaceOne, "row", ""});
   EXPECT_FALSE(ledger.dataset("people").spent().has_value());
 }
 
-TEST_F(LedgerTest, AReservationCountsUntilSettledOrGivenUpUncharged) {
+TEST_P(LedgerTest, AReservationCountsUntilSettledOrGivenUpUncharged) {
   const std::string unused = reserve(3);
   EXPECT_EQ(ledger.dataset("people").spent()->epsilon, 3);
   ledger.give_up(unused);
@@ -160,7 +161,7 @@ TEST_F(LedgerTest, AReservationCountsUntilSettledOrGivenUpUncharged) {
 
 // All attempts together: what is counted is a true bound on what was released, and no
 // share that is noticeably smaller is one.
-TEST_F(LedgerTest, ARunGivenUpBeforeItsPlanCountsItsStatistics) {
+TEST_P(LedgerTest, ARunGivenUpBeforeItsPlanCountsItsStatistics) {
   const Event event = Event::composed({Event::discrete_gaussian(60), Event::epsilon_delta(0, 2e-9)});
   std::vector<double> counted;
   for (const int attempts : {1, 3}) {
@@ -182,7 +183,7 @@ TEST_F(LedgerTest, ARunGivenUpBeforeItsPlanCountsItsStatistics) {
   EXPECT_EQ(ledger.dataset("people").spent()->epsilon, 3 * counted[0] + 3 * counted[1]);
 }
 
-TEST_F(LedgerTest, StepsAreChargedOnceAndWithinThePlan) {
+TEST_P(LedgerTest, StepsAreChargedOnceAndWithinThePlan) {
   const std::string run = reserve(3);
   EXPECT_EQ(kind_of([&] { ledger.charge_steps(run, 1); }), ErrorKind::kInvalidArgument);  // no plan yet
   const BudgetShare all{3, 1e-6};
@@ -204,7 +205,7 @@ TEST_F(LedgerTest, StepsAreChargedOnceAndWithinThePlan) {
   EXPECT_EQ(kind_of([&] { ledger.settle(idle, 1, 1e-6, "c"); }), ErrorKind::kInvalidArgument);
 }
 
-TEST_F(LedgerTest, LostStatisticsAreChargedAgainWithinTheReservation) {
+TEST_P(LedgerTest, LostStatisticsAreChargedAgainWithinTheReservation) {
   const std::string run = reserve(1);
   const Event event = Event::discrete_gaussian(7);
   ASSERT_LT(rdp_epsilon(Event::repeated(event, 2), Relation::kAddOrRemoveOne, 1e-6), 1);
@@ -233,7 +234,7 @@ TEST_F(LedgerTest, LostStatisticsAreChargedAgainWithinTheReservation) {
 }
 
 // By its privacy loss a plan costs less than by its Renyi divergence; either will do, and nothing else.
-TEST_F(LedgerTest, TrainingIsCoveredByItsPrivacyLoss) {
+TEST_P(LedgerTest, TrainingIsCoveredByItsPrivacyLoss) {
   const Event plan = Event::repeated(Event::poisson_sampled(0.02, Event::gaussian(0.9)), 500);
   const double epsilon = pld_epsilon(plan, Relation::kAddOrRemoveOne, 1e-6).upper;
   ASSERT_GT(rdp_epsilon(plan, Relation::kAddOrRemoveOne, 1e-6), 1.03 * epsilon);
@@ -255,7 +256,7 @@ TEST_F(LedgerTest, TrainingIsCoveredByItsPrivacyLoss) {
   ledger.set_training(discrete, Event::repeated(Event::discrete_gaussian(6), 1), 1, {1, 1e-6});
 }
 
-TEST_F(LedgerTest, EverythingIsThereAgainAfterOpening) {
+TEST_P(LedgerTest, EverythingIsThereAgainAfterOpening) {
   const std::string run = reserve(3);
   ledger.charge_statistics(run, Event::discrete_gaussian(20));
   ledger.set_training(run, training(7), 7, {2.5, 9e-7});
@@ -276,7 +277,7 @@ TEST_F(LedgerTest, EverythingIsThereAgainAfterOpening) {
   EXPECT_EQ(again.history().back().hash, head);
 }
 
-TEST_F(LedgerTest, AmountsOutsideTheAllowedRangeAreRefused) {
+TEST_P(LedgerTest, AmountsOutsideTheAllowedRangeAreRefused) {
   for (double epsilon : {0.0, -1.0, std::nan(""), HUGE_VAL}) {
     EXPECT_EQ(kind_of([&] { reserve(epsilon); }), ErrorKind::kInvalidArgument) << epsilon;
     EXPECT_EQ(kind_of([&] { ledger.set_cap("people", epsilon, 1e-5, Relation::kAddOrRemoveOne, "row"); }),
@@ -294,6 +295,9 @@ TEST_F(LedgerTest, AmountsOutsideTheAllowedRangeAreRefused) {
             }),
             ErrorKind::kNotFound);
 }
+
+INSTANTIATE_TEST_SUITE_P(Stores, LedgerTest, testing::Values(Store::kSqlite, Store::kPostgres),
+                         testing_store::store_name);
 
 }  // namespace
 }  // namespace discreet

@@ -46,7 +46,7 @@ class RemoveUnlessReserved {
 };
 
 Ledger open_ledger(const TrainJob& job) {
-  return Ledger::open(job.ledger ? fs::path(*job.ledger) : Ledger::default_path());
+  return Ledger::open(job.ledger ? *job.ledger : Ledger::default_path().string());
 }
 
 // A digest of every record under the run's secret key: tells a resumed run that its data changed, and nobody
