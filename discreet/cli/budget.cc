@@ -32,10 +32,6 @@ std::string amount(double epsilon, double delta) {
   return "epsilon " + format_number(epsilon, 6) + ", delta " + format_number(delta);
 }
 
-std::string terms(Relation relation, const std::string& unit) {
-  return std::string(to_string(relation)) + ", unit " + unit;
-}
-
 std::string progress(const RunRecord& run) {
   const std::string alone = run.closes_cap ? ", has the cap to itself" : "";
   if (run.status == "reserved") {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "discreet/base/error.h"
+#include "discreet/base/text.h"
 #include "discreet/store/cost.h"
 
 namespace discreet {
@@ -25,6 +27,25 @@ const RunRecord* closing_run(const DatasetRecord& dataset, const Cap& cap) {
   return found == dataset.runs.end() ? nullptr : &*found;
 }
 
+std::string cap_words(const DatasetRecord& dataset) {
+  const auto cap = *dataset.cap();
+  return "the cap of \"" + dataset.name + "\", epsilon " + format_number(cap.epsilon, 6) + " at delta " +
+         format_number(cap.delta, 6);
+}
+
+void check_terms(const DatasetRecord& dataset, const RunRecord& run) {
+  const Cap& cap = dataset.caps.back();
+  if (cap.relation != run.relation || cap.unit != run.unit) {
+    throw Error(ErrorKind::kUnsupported, "the cap of \"" + dataset.name + "\" counts runs under " +
+                                             terms(cap.relation, cap.unit) + "; this run is under " +
+                                             terms(run.relation, run.unit));
+  }
+  if (!dataset.spent()) {
+    throw Error(ErrorKind::kUnsupported,
+                "\"" + dataset.name + "\" has runs under several relations or units, which a cap cannot add");
+  }
+}
+
 }  // namespace
 
 bool within_caps(const DatasetRecord& dataset, const RunRecord& run) {
@@ -44,6 +65,37 @@ Admission admission(const DatasetRecord& dataset) {
   const bool alone = std::none_of(dataset.runs.begin(), dataset.runs.end() - 1,
                                   [](const RunRecord& other) { return other.counts(); });
   return alone ? Admission::kByCertificate : Admission::kRefused;
+}
+
+Admission check_admitted(const DatasetRecord& dataset, const RunRecord& asked) {
+  if (dataset.caps.empty()) return Admission::kByFilter;
+  check_terms(dataset, asked);
+  DatasetRecord after = dataset;
+  after.runs.push_back(asked);
+  after.runs.back().status = "reserved";
+  const Admission admitted = admission(after);
+  if (admitted != Admission::kRefused) return admitted;
+  const double left = largest_further_run(dataset, dataset.cap()->delta);
+  throw Error(ErrorKind::kBudgetExhausted, cap_words(dataset) + ", " +
+                                               (left > 0 ? "leaves room for a run of up to about epsilon " +
+                                                               format_number(left, 3) + " at that delta"
+                                                         : std::string("is used up")) +
+                                               "; the run asks for epsilon " +
+                                               format_number(asked.epsilon, 6) + " at delta " +
+                                               format_number(asked.delta, 6));
+}
+
+void check_within_caps(DatasetRecord dataset, const RunRecord& run, const std::string& what) {
+  if (dataset.caps.empty()) return;
+  for (RunRecord& one : dataset.runs)
+    if (one.id == run.id) one = run;
+  check_terms(dataset, run);
+  if (within_caps(dataset, run)) return;
+  throw Error(
+      ErrorKind::kBudgetExhausted,
+      cap_words(dataset) + ", leaves no room for " + what + " of run " + run.id +
+          ", which cost more than a usual run of its size: take more noise or fewer steps, or give it up "
+          "(discreet budget give-up)");
 }
 
 double largest_further_run(const DatasetRecord& dataset, double delta) {

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "discreet/store/record.h"
 
@@ -32,6 +33,13 @@ Admission admission(const DatasetRecord& dataset);
 // Whether all runs of the data set together keep within each cap that `run`, one of them, does not have to
 // itself: asked with a charge recorded that is not made yet.
 bool within_caps(const DatasetRecord& dataset, const RunRecord& run);
+
+// The same for the ledger, with an Error where the answer is no: kBudgetExhausted, which says what is left;
+// kUnsupported for a run, or runs before it, under another relation or unit than the caps. `asked`: a run
+// that is not among the data set's yet.
+Admission check_admitted(const DatasetRecord& dataset, const RunRecord& asked);
+// `run`: one of the data set's, with the charge that is asked for, which `what` names.
+void check_within_caps(DatasetRecord dataset, const RunRecord& run, const std::string& what);
 
 // The largest epsilon at which a further run with this delta would be admitted, to about a thousandth; 0 if
 // none.

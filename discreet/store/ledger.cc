@@ -51,10 +51,6 @@ void check_label(const std::string& label) {
   }
 }
 
-std::string terms(Relation relation, const std::string& unit) {
-  return std::string(to_string(relation)) + ", unit " + unit;
-}
-
 }  // namespace
 
 struct Ledger::Impl {
@@ -174,63 +170,6 @@ struct Ledger::Impl {
     return run;
   }
 
-  static std::string cap_words(const DatasetRecord& dataset) {
-    const auto cap = *dataset.cap();
-    return "the cap of \"" + dataset.name + "\", epsilon " + format_number(cap.epsilon, 6) + " at delta " +
-           format_number(cap.delta, 6);
-  }
-
-  static void check_terms(const DatasetRecord& dataset, Relation relation, const std::string& unit) {
-    if (dataset.caps.empty()) return;
-    const Cap& cap = dataset.caps.back();
-    if (cap.relation != relation || cap.unit != unit) {
-      throw Error(ErrorKind::kUnsupported, "the cap of \"" + dataset.name + "\" counts runs under " +
-                                               terms(cap.relation, cap.unit) + "; this run is under " +
-                                               terms(relation, unit));
-    }
-    if (!dataset.spent()) {
-      throw Error(ErrorKind::kUnsupported,
-                  "\"" + dataset.name +
-                      "\" has runs under several relations or units, which a cap cannot "
-                      "add");
-    }
-  }
-
-  static Admission admit(const DatasetRecord& dataset, const RunRequest& request) {
-    if (dataset.caps.empty()) return Admission::kByFilter;
-    DatasetRecord after = dataset;
-    RunRecord& run = after.runs.emplace_back();
-    run.status = "reserved";
-    run.epsilon = request.epsilon;
-    run.delta = request.delta;
-    const Admission admitted = admission(after);
-    if (admitted != Admission::kRefused) return admitted;
-    const double left = largest_further_run(dataset, dataset.cap()->delta);
-    throw Error(ErrorKind::kBudgetExhausted, cap_words(dataset) + ", " +
-                                                 (left > 0 ? "leaves room for a run of up to about epsilon " +
-                                                                 format_number(left, 3) + " at that delta"
-                                                           : std::string("is used up")) +
-                                                 "; the run asks for epsilon " +
-                                                 format_number(request.epsilon, 6) + " at delta " +
-                                                 format_number(request.delta, 6));
-  }
-
-  // `run`: with the charge that is asked for.
-  void check_caps(const RunRecord& run, const std::string& what) const {
-    DatasetRecord dataset = state.record(run.dataset);
-    std::find_if(dataset.runs.begin(), dataset.runs.end(),
-                 [&](const RunRecord& one) { return one.id == run.id; })
-        ->
-        operator=(run);
-    check_terms(dataset, run.relation, run.unit);
-    if (within_caps(dataset, run)) return;
-    throw Error(
-        ErrorKind::kBudgetExhausted,
-        cap_words(dataset) + ", leaves no room for " + what + " of run " + run.id +
-            ", which cost more than a usual run of its size: take more noise or fewer steps, or give it "
-            "up (discreet budget give-up)");
-  }
-
   void merge(const std::string& kept, const std::string& other) {
     const auto& left = state.datasets().at(kept).record;
     const auto& right = state.datasets().at(other).record;
@@ -321,8 +260,12 @@ std::string Ledger::reserve(const RunRequest& request) {
   if (!request.label.empty()) check_label(request.label);
   return impl_->write([&] {
     const DatasetRecord dataset = impl_->state.record(impl_->find_dataset(request.dataset));
-    impl_->check_terms(dataset, request.relation, request.unit);
-    const Admission admitted = impl_->admit(dataset, request);
+    RunRecord asked;
+    asked.epsilon = request.epsilon;
+    asked.delta = request.delta;
+    asked.relation = request.relation;
+    asked.unit = request.unit;
+    const Admission admitted = check_admitted(dataset, asked);
     const std::string run = request.id.empty() ? new_run_id() : request.id;
     if (impl_->state.runs().contains(run))
       throw Error(ErrorKind::kAlreadyExists, "run " + run + " is reserved already");
@@ -361,7 +304,7 @@ void Ledger::charge_statistics(const std::string& id, const Event& event) {
     after.statistics_event = event.to_json();
     ++after.statistics_attempts;
     check_statistics_covered(after);
-    impl_->check_caps(after, "the private statistics");
+    check_within_caps(impl_->state.record(run.dataset), after, "the private statistics");
     impl_->append("statistics", id, Json{{"event", event.to_json()}}.dump());
   });
 }
@@ -377,7 +320,7 @@ void Ledger::set_training(const std::string& id, const Event& event, int64_t ste
     run.training_event = event.to_json();
     run.planned_steps = steps;
     check_covered(run, share);
-    impl_->check_caps(run, "the training plan");
+    check_within_caps(impl_->state.record(run.dataset), run, "the training plan");
     impl_->append(
         "training", id,
         Json{{"event", run.training_event}, {"epsilon", share.epsilon}, {"delta", share.delta}}.dump(),

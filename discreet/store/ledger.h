@@ -18,8 +18,8 @@
 // a later head().
 //
 // Every call may throw kUnavailable (locked for longer than the timeout, full disk), kPermissionDenied
-// (read-only) and kDataLoss; each message names the ledger. One object belongs to
-// one thread, and is not carried into a child process (open another there). Format: docs/ledger.md.
+// (read-only) and kDataLoss; each message names the ledger. One object belongs to one thread, and is not
+// carried into a child process (open another there). Format: docs/ledger.md.
 #pragma once
 
 #include <chrono>

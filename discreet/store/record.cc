@@ -6,6 +6,10 @@
 
 namespace discreet {
 
+std::string terms(Relation relation, const std::string& unit) {
+  return std::string(to_string(relation)) + ", unit " + unit;
+}
+
 double RunRecord::counted_epsilon() const {
   if (status == "settled") return settled_epsilon;
   return status == "given-up" && !anything_charged() ? 0 : released_epsilon.value_or(epsilon);

@@ -22,6 +22,9 @@ struct Cap {
   int64_t entry = 0;     // its number in the ledger
 };
 
+// "add-or-remove-one, unit row": what a cost is a cost of.
+std::string terms(Relation relation, const std::string& unit);
+
 struct RunRecord {
   std::string id, dataset, name;
   int64_t entry = 0;              // the number of its reservation in the ledger
