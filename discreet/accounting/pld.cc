@@ -164,13 +164,14 @@ class PldCurve::Answers {
     PldBounds result = worst();
     for (int round = 0; round < (plan_.has_gap() ? 1 : kRounds); ++round) {
       const double width = result.upper - result.lower, goal = width_of(result);
-      if (width <= goal) break;
+      if (std::isfinite(width) && width <= goal) break;
       if (round > 0) fineness *= std::clamp(std::sqrt(goal / width) * 0.9, 0.15, 0.6);
       for (size_t i = 0; i < directions_.size(); ++i) {
         if (round > 0 && bounds[i].upper <= worst().lower)
           continue;  // another direction is worse for certain
         try {
-          keep(i, plan_.compose(directions_[i], delta, fineness));
+          keep(i, round == 0 ? first_composed(directions_[i], delta, fineness)
+                             : plan_.compose(directions_[i], delta, fineness));
         } catch (const Error&) {
           if (round == 0) throw;
           return worst();  // finer than the transform allows: what is certain already stays
@@ -180,6 +181,18 @@ class PldCurve::Answers {
       result = worst();
     }
     return result;
+  }
+
+  // Coarser than the sketch suggests where that is more than the transform allows.
+  ComposedLoss first_composed(LossPair::Direction direction, double delta, double& fineness) const {
+    constexpr double kCoarsest = 64;
+    for (;; fineness *= 4) {
+      try {
+        return plan_.compose(direction, delta, fineness);
+      } catch (const Error&) {
+        if (fineness >= kCoarsest) throw;
+      }
+    }
   }
 
   void keep(size_t i, ComposedLoss sum) {
@@ -238,8 +251,9 @@ double PldCurve::true_positive_rate(double false_positive_rate) {
   const PldPlan& plan = answers_->plan();
   double high = plan.epsilon();
   if (plan.has_loss()) {
-    // Compose where the best epsilon may be: where delta is between about 1 and a share of f.
-    for (const double delta : {0.1, f, f / 100})
+    // Compose where the best epsilon may be: beyond the last one less than a ten-thousandth is to be gained.
+    const double rarer = std::min(f, 1 - f);
+    for (const double delta : {0.1, rarer, rarer * 1e-2, rarer * 1e-4})
       high = plan.epsilon() + answers_->epsilon(std::clamp(delta, 1e-12, 0.5)).upper;
   }
   const auto delta_at = [&](double epsilon) {

@@ -255,8 +255,10 @@ ComposedLoss PldPlan::compose(Direction direction, double delta, double fineness
     check_size(2 * part.loss.largest, part.count);
     parts.push_back({upper_grid(part.loss, step), lower_grid((lower++)->first, step), part.count});
   }
-  // It tilts by Chernoff's bound on the mass beyond epsilon, which at the tilt above is this.
-  return ComposedLoss(parts, std::min(0.9, delta * (1 + about.tilt)));
+  // Tilted by Chernoff's bound on the mass beyond epsilon, which at the tilt above is delta (1 + tilt).
+  // Losses that end in an atom need it; a little more keeps the tilt finite where only that atom is left.
+  const double mass_beyond = bounded_.empty() ? delta : delta * (1 + about.tilt) * (1 + 1e-4);
+  return ComposedLoss(parts, std::min(1 - 1e-6, mass_beyond));
 }
 
 }  // namespace discreet
