@@ -63,7 +63,8 @@ double renyi_bounded_loss(const BoundedLoss& pair, double order);
 
 // Upper bound on the Renyi divergence of a mechanism whose loss between neighbours varies by at most
 // `epsilon`, at an order above 1: the largest over the pairs of two outcomes named above. It is less than
-// that of bounded_range, which dominates them all at once; never more than order epsilon^2 / 8.
+// that of bounded_range, which dominates them all at once; never more than order epsilon^2 / 8 (Cesar and
+// Rogers 2021).
 double renyi_bounded_range(double epsilon, double order);
 
 }  // namespace discreet

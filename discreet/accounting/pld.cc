@@ -172,7 +172,7 @@ class PldCurve::Answers {
       for (const ComposedLoss& sum : kept_[i]) learn(i, sum);
     for (size_t i = 0; i < sides.size() && !close(worst()); ++i) {
       if (i > 0) sides[i].step = 2.5 * sides[0].step;
-      keep(i, plan_.compose(directions_[i], delta, 1, sides[i].step));
+      keep(i, first_composed(directions_[i], delta, sides[i].fineness, sides[i].step));
       learn(i, kept_[i].back());
     }
     for (int round = 0; round < (plan_.has_gap() ? 0 : kRounds); ++round) {
@@ -196,6 +196,19 @@ class PldCurve::Answers {
       side.step = step;
     }
     return worst();
+  }
+
+  // Coarser than the sketch suggests where that is more than the transform allows.
+  ComposedLoss first_composed(LossPair::Direction direction, double delta, double& fineness,
+                              double& step) const {
+    constexpr double kCoarsest = 64;
+    for (;; fineness *= 4) {
+      try {
+        return plan_.compose(direction, delta, fineness, step);
+      } catch (const Error&) {
+        if (fineness >= kCoarsest) throw;
+      }
+    }
   }
 
   void keep(size_t i, ComposedLoss sum) {
@@ -257,8 +270,9 @@ double PldCurve::true_positive_rate(double false_positive_rate) {
   const PldPlan& plan = answers_->plan();
   double high = plan.epsilon();
   if (plan.has_loss()) {
-    // Compose where the best epsilon may be: where delta is between about 1 and a share of f.
-    for (const double delta : {0.1, f, f / 100})
+    // Compose where the best epsilon may be: beyond the last one less than a ten-thousandth is to be gained.
+    const double rarer = std::min(f, 1 - f);
+    for (const double delta : {0.1, rarer, rarer * 1e-2, rarer * 1e-4})
       high = plan.epsilon() + answers_->epsilon(std::clamp(delta, 1e-12, 0.5)).upper;
   }
   const auto delta_at = [&](double epsilon) {

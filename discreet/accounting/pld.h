@@ -51,7 +51,7 @@ class PldCurve {
   // apart by everything that was released, and calls the false ones true with probability
   // false_positive_rate in [0, 1], whichever of the two data sets is the true case: the least over epsilon of
   //   delta(epsilon) + e^epsilon f  and  1 - e^-epsilon (1 - delta(epsilon) - f)
-  // (Kairouz, Oh, Viswanath 2015, Theorem 2.1, for every (epsilon, delta) of the curve).
+  // (what (epsilon, delta) means for tests: Wasserman and Zhou 2010; for every point of the curve).
   double true_positive_rate(double false_positive_rate);
 
  private:

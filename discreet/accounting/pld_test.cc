@@ -187,6 +187,181 @@ TEST(Pld, Corners) {
   }
 }
 
+// One release of a pure mechanism: delta in closed form (bounded_loss.h), as an epsilon that ours must
+// contain.
+TEST(Pld, OnePureReleaseInClosedForm) {
+  for (const double e : {0.05, 1.0, 4.0}) {
+    for (const double delta : {0.02, 1e-4, 1e-9}) {
+      const double laplace = e + 2 * std::log1p(-delta);
+      const double coin = std::log(std::exp(e) - delta * (std::exp(e) + 4));  // five values
+      const double range = e + 2 * std::log1p(-std::sqrt(delta * -std::expm1(-e)));
+      const auto expect = [&](const Event& event, Relation relation, double exact, bool is_tight) {
+        const PldBounds bounds = pld_epsilon(event, relation, delta);
+        exact = std::max(0.0, exact);
+        EXPECT_LE(bounds.lower, exact + 1e-9) << event.to_json() << " " << delta;
+        EXPECT_GE(bounds.upper, exact - 1e-9) << event.to_json() << " " << delta;
+        EXPECT_LE(bounds.upper, exact + tolerance(exact)) << event.to_json() << " " << delta;
+        if (is_tight) {
+          EXPECT_GE(bounds.lower, exact - tolerance(exact)) << event.to_json() << " " << delta;
+        }
+      };
+      expect(Event::laplace(1 / e), kAdd, laplace, true);
+      expect(Event::laplace(2 / e), kReplace, laplace, true);
+      expect(Event::randomized_response(e, 5), kReplace, coin, true);
+      expect(Event::exponential_mechanism(e), kAdd, range, false);
+      expect(Event::exponential_mechanism(e / 2), kReplace, range, false);
+    }
+  }
+}
+
+// k answers of two values each: delta is a sum over a binomial (Kairouz, Oh, Viswanath 2015, Theorem 3.3 with
+// delta = 0).
+double binomial_delta(double e, int k, double epsilon) {
+  double sum = 0;
+  for (int true_ones = 0; true_ones <= k; ++true_ones) {
+    const double loss = e * (2 * true_ones - k);
+    if (loss <= epsilon) continue;
+    const double log_choose =
+        std::lgamma(k + 1.0) - std::lgamma(true_ones + 1.0) - std::lgamma(k - true_ones + 1.0);
+    sum += std::exp(log_choose + true_ones * e - k * std::log1p(std::exp(e))) * -std::expm1(epsilon - loss);
+  }
+  return sum;
+}
+
+TEST(Pld, RandomizedResponsesAreABinomial) {
+  for (const double e : {0.05, 0.7, 3.0}) {
+    for (const int k : {2, 13, 400}) {
+      const Event event = Event::repeated(Event::randomized_response(e, 2), k);
+      for (const double delta : {0.05, 1e-5, 1e-8}) {
+        const PldBounds bounds = pld_epsilon(event, kReplace, delta);
+        EXPECT_LE(bounds.upper - bounds.lower, tolerance(bounds.lower)) << e << " " << k << " " << delta;
+        EXPECT_LE(binomial_delta(e, k, bounds.upper), delta * (1 + 1e-9)) << e << " " << k << " " << delta;
+        if (bounds.lower > 0) {
+          EXPECT_GE(binomial_delta(e, k, bounds.lower), delta * (1 - 1e-9)) << e << " " << k << " " << delta;
+        }
+      }
+      for (const double epsilon : {0.0, e, 3 * e}) {
+        const PldBounds bounds = pld_delta(event, kReplace, epsilon);
+        const double exact = binomial_delta(e, k, epsilon);
+        EXPECT_LE(bounds.lower, exact * (1 + 1e-9) + 1e-15) << e << " " << k << " " << epsilon;
+        EXPECT_GE(bounds.upper, exact * (1 - 1e-9)) << e << " " << k << " " << epsilon;
+        EXPECT_LE(bounds.upper, exact * 1.01 + 1e-12) << e << " " << k << " " << epsilon;
+      }
+    }
+  }
+}
+
+// A Laplace, a randomised response and a Gaussian in one plan: delta of the Gaussian in closed form, averaged
+// over the other two losses.
+TEST(Pld, KindsMixInOnePlan) {
+  const double laplace = 0.8, coin = 0.5, mu = 0.6;
+  const auto cdf = [](double x) { return std::erfc(-x / std::sqrt(2.0)) / 2; };
+  const auto gaussian = [&](double x) { return cdf(mu / 2 - x / mu) - std::exp(x) * cdf(-mu / 2 - x / mu); };
+  for (const double epsilon : {0.2, 1.0, 2.0}) {
+    double exact = 0;
+    for (const double sign : {1, -1}) {
+      const double mass = 1 / (1 + std::exp(-sign * coin)), left = epsilon - sign * coin;
+      exact += mass * (gaussian(left - laplace) + std::exp(-laplace) * gaussian(left + laplace)) / 2;
+      constexpr int kPieces = 20000;
+      for (int i = 0; i < kPieces; ++i) {
+        const double l = laplace * (2 * (i + 0.5) / kPieces - 1);
+        exact += mass * 2 * laplace / kPieces * std::exp((l - laplace) / 2) / 4 * gaussian(left - l);
+      }
+    }
+    const Event plan = Event::composed(
+        {Event::laplace(2 / laplace), Event::randomized_response(coin, 2), Event::gaussian(2 / mu)});
+    const PldBounds bounds = pld_delta(plan, kReplace, epsilon);
+    EXPECT_LE(bounds.lower, exact * (1 + 1e-6));
+    EXPECT_GE(bounds.upper, exact * (1 - 1e-6));
+    EXPECT_LE(bounds.upper - bounds.lower, 0.003 * exact);
+  }
+}
+
+// Many releases of each kind: never above Renyi (but for the width), and a lower bound that is one.
+TEST(Pld, PureReleasesAreNeverAboveRenyi) {
+  for (const double e : {0.01, 0.3, 2.0}) {
+    for (const int64_t steps : {1, 30, 3000}) {
+      for (const double delta : {0.1, 1e-6, 1e-12}) {
+        for (const Event& one : {Event::laplace(1 / e), Event::discrete_laplace(3 / e, 3),
+                                 Event::randomized_response(e, 4), Event::exponential_mechanism(e)}) {
+          const Event event = Event::repeated(one, steps);
+          const PldBounds bounds = pld_epsilon(event, kReplace, delta);
+          EXPECT_LE(bounds.upper, rdp_epsilon(event, kReplace, delta) * (1 + 1e-3) + 1e-3) << event.to_json();
+          EXPECT_GE(bounds.lower, 0);
+          EXPECT_LE(bounds.lower, bounds.upper);
+          if (one.kind() == Event::Kind::kExponentialMechanism) continue;
+          EXPECT_LE(bounds.upper - bounds.lower, tolerance(bounds.lower)) << event.to_json() << " " << delta;
+        }
+      }
+    }
+  }
+}
+
+// The lower bound of exponential mechanisms is attained by two outcomes whose utilities move against each
+// other: for symmetric ones that is a randomised response of two values.
+TEST(Pld, ExponentialMechanismsEncloseWhatTheyAttain) {
+  const Event event = Event::repeated(Event::exponential_mechanism(0.4), 200);
+  const Event attained =
+      Event::repeated(Event::randomized_response(0.4, 2), 200);  // under replace-one, range 0.8
+  const PldBounds bounds = pld_epsilon(event, kReplace, 1e-6);
+  EXPECT_GE(bounds.upper, pld_epsilon(attained, kReplace, 1e-6).lower);
+  EXPECT_LE(bounds.upper, 1.1 * bounds.lower);
+}
+
+TEST(Pld, ACurveSharesItsCompositions) {
+  const Event event = Event::composed({sgd(0.01, 1, 1000), Event::repeated(Event::laplace(20), 30)});
+  PldCurve curve(event, kAdd);
+  double before = INFINITY;
+  for (const double delta : {1e-9, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2}) {
+    const PldBounds shared = curve.epsilon(delta), alone = pld_epsilon(event, kAdd, delta);
+    EXPECT_LE(shared.upper - shared.lower, tolerance(shared.lower)) << delta;
+    EXPECT_LE(shared.lower, alone.upper) << delta;
+    EXPECT_GE(shared.upper, alone.lower) << delta;
+    EXPECT_LT(shared.lower, before);
+    before = shared.lower;
+    const PldBounds back = curve.delta(shared.upper);
+    EXPECT_LE(back.lower, delta);
+    EXPECT_GE(back.upper, delta * 0.99);
+  }
+}
+
+TEST(Pld, AttackerAgainstAGaussian) {
+  const auto cdf = [](double x) { return std::erfc(-x / std::sqrt(2.0)) / 2; };
+  const std::vector<double> rates = {1e-6, 1e-3, 0.02, 0.3, 0.9};
+  for (const double mu : {0.2, 1.0, 3.0}) {
+    const std::vector<double> alone = attacker_tradeoff(Event::gaussian(1 / mu), kAdd, rates);
+    // Among sampled releases that hardly matter it goes through the grid.
+    const Event mixed =
+        Event::composed({Event::gaussian(1 / mu), Event::poisson_sampled(1e-7, Event::gaussian(3))});
+    const std::vector<double> grid = attacker_tradeoff(mixed, kAdd, rates);
+    for (size_t i = 0; i < rates.size(); ++i) {
+      const double z = -std::sqrt(2.0) * boost::math::erfc_inv(2 * rates[i]), exact = cdf(z + mu);
+      EXPECT_NEAR(alone[i] / exact, 1, 1e-6) << mu << " " << rates[i];
+      EXPECT_GE(grid[i], exact * (1 - 1e-9)) << mu << " " << rates[i];
+      EXPECT_LE(grid[i], exact * 1.01) << mu << " " << rates[i];
+    }
+  }
+}
+
+TEST(Pld, AttackerAgainstARandomizedResponse) {
+  const double e = 1.3, truth = 1 / (1 + std::exp(-e));
+  const std::vector<double> rates = {0, 0.01, 1 - truth, 0.5, truth, 0.95, 1};
+  const std::vector<double> found = attacker_tradeoff(Event::randomized_response(e, 2), kReplace, rates);
+  for (size_t i = 0; i < rates.size(); ++i) {
+    const double f = rates[i], exact = std::min(std::exp(e) * f, 1 - std::exp(-e) * (1 - f));
+    EXPECT_GE(found[i], exact - 1e-9) << f;
+    EXPECT_LE(found[i], exact * 1.002 + 1e-9) << f;
+  }
+  EXPECT_THROW(attacker_tradeoff(Event::laplace(1), kAdd, {-0.1}), Error);
+  EXPECT_THROW(attacker_tradeoff(Event::laplace(1), kAdd, {1.1}), Error);
+  EXPECT_THROW(attacker_tradeoff(Event::discrete_gaussian(1), kAdd, {0.1}), Error);
+  // A plain (epsilon, delta) release: its two lines.
+  EXPECT_NEAR(attacker_tradeoff(Event::epsilon_delta(1, 0.01), kAdd, {0.1})[0], 0.01 + std::exp(1) * 0.1,
+              1e-9);
+  EXPECT_NEAR(attacker_tradeoff(Event::epsilon_delta(1, 0.01), kAdd, {0.9})[0],
+              1 - std::exp(-1) * (0.99 - 0.9), 1e-9);
+}
+
 ErrorKind refusal(const Event& event, double delta) {
   try {
     pld_epsilon(event, kAdd, delta);

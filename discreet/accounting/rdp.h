@@ -1,25 +1,20 @@
 // epsilon of a tree of events by Renyi differential privacy (Mironov 2017): an upper bound that is true for
 // adaptively chosen results and rounded upwards where it is computed.
 //
-//   event \ relation                 add-or-remove-one  zero-out  replace-one
-//   gaussian                         yes                yes       yes (sensitivity 2 C)
-//   discrete_gaussian                yes                yes       yes (sensitivity 2 C)
-//   poisson_sampled(gaussian)        yes                yes       yes
-//   poisson_sampled(anything else)   refused (kUnsupported)
-//   repeated, composed               where their parts are
-//   epsilon_delta                    yes, as stated by whoever made it
-//
-// Gaussian, noise multiplier s, sensitivity k in {1, 2}: D_a = a k^2 / (2 s^2). The discrete Gaussian has the
-// same bound (Canonne, Kamath, Steinke 2020, Theorem 4 and its multivariate form). Poisson-sampled Gaussian:
-// renyi_sampled_gaussian.h. Composition adds D_a. To epsilon at order a > 1 (Canonne, Kamath, Steinke 2020,
+// Which events are supported under which relation: docs/accounting.md. Gaussian, noise multiplier s,
+// sensitivity k in {1, 2}: D_a = a k^2 / (2 s^2). The discrete Gaussian has the same bound (Canonne, Kamath,
+// Steinke 2020, Theorem 4 and its multivariate form). Poisson-sampled Gaussian: renyi_sampled_gaussian.h;
+// fixed sizes: renyi_fixed_size_gaussian.h; pure mechanisms: bounded_loss.h; repeat_and_select:
+// renyi_selection.h. Composition adds D_a. To epsilon at order a > 1 (Canonne, Kamath, Steinke 2020,
 // Proposition 12):
 //   epsilon = D_a + ln(1 - 1/a) - ln(a delta) / (a - 1)
-// With K(a) = (a - 1) D_a, convex in a, this is [convex function of a] / (a - 1), so it has one minimum, and
-// a bracket widened until the minimum is inside, then golden section, finds it. Any order gives a true bound.
-// epsilon = 0 where delta^2 >= 1 - exp(-D_a) (Bretagnolle and Huber 1979; D_a bounds the Kullback-Leibler
-// divergence).
+// With K(a) = (a - 1) D_a, convex in a unless something is selected, this is [convex function of a] / (a -
+// 1), so it has one minimum, and a bracket widened until the minimum is inside, then golden section, finds
+// it. Any order gives a true bound. epsilon = 0 where delta^2 >= 1 - exp(-D_a) (Bretagnolle and Huber 1979;
+// D_a bounds the Kullback-Leibler divergence).
 //
-// epsilon_delta events are added (epsilon and delta, basic composition); the rest gets the delta that is
+// epsilon_delta events, and the threshold of thresholded_selection as (0, delta), are added (basic
+// composition); the rest gets the delta that is
 // left. This is sound in any adaptive order: an (epsilon, delta) release is post-processing of a randomised
 // response made at the start (Kairouz, Oh, Viswanath 2015), which leaves two mechanisms to compose.
 #pragma once
@@ -32,7 +27,8 @@
 namespace discreet {
 
 // Upper bound on epsilon at `delta` in (0, 1). kInvalidArgument for a delta outside, or not above the sum of
-// the deltas of epsilon_delta events; kUnsupported as in the table.
+// the deltas of epsilon_delta and thresholded_selection events; kUnsupported for what the table of
+// docs/accounting.md refuses.
 double rdp_epsilon(const Event& event, Relation relation, double delta);
 
 // What adds up over releases, before any conversion: upper bounds on D_a at given orders, rounded up. An

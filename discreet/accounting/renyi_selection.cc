@@ -10,7 +10,7 @@ namespace {
 
 constexpr double kUp = 1 + 1e-12;  // outweighs the roundings of a few products
 // Of ln(order - 1).
-constexpr double kLow = -5, kHigh = 12, kStride = 0.1;
+constexpr double kLow = -5, kHigh = 12, kStride = 0.05;
 
 }  // namespace
 

@@ -1,6 +1,6 @@
 // Renyi divergence of the best of a random number of runs of one mechanism (Papernot and Steinke 2022,
 // "Hyperparameter tuning with Renyi differential privacy", arXiv:2110.03620). D_a is the divergence of a
-// single run, T the number of trials.
+// single run, the larger of both directions, T the number of trials.
 //
 //   negative binomial (their Theorem 2), with any second order a' > 1:
 //     D_a + (1 + eta) ((1 - 1/a') D_a' + ln(1 / gamma) / a') + ln E[T] / (a - 1)
