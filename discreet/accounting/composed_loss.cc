@@ -37,6 +37,12 @@ struct Window {
 Window window_of(const std::vector<LossPart>& parts, LossSide side, const ThinLoss& thin, double tilt,
                  double tail) {
   const double step = (parts[0].*side).step;
+  // The moments' exponents are sums over the cells, `count` times: rounded by less than ln 2, or nothing is
+  // known.
+  double rounding = 0;
+  for (const LossPart& part : parts)
+    rounding += 8 * kUnit * part.count * static_cast<double>((part.*side).mass.size());
+  if (!(rounding < 0.5)) out_of_reach();
   const double low = tilted_reach(parts, side, thin, tilt, tail, -1),
                high = tilted_reach(parts, side, thin, tilt, tail, 1);
   double origin = 0;
