@@ -24,6 +24,7 @@
 #include "discreet/train/loop.h"
 #include "discreet/train/private_data.h"
 #include "discreet/train/publish.h"
+#include "discreet/train/resumed_plan.h"
 #include "discreet/train/run_folder.h"
 #include "discreet/train/training_plan.h"
 
@@ -228,12 +229,12 @@ TrainResult go_on(RunFolder& folder, Ledger& ledger, PrivateData& data,
               << "): advised is at most a tenth of one in their number, "
               << format_number(advised_delta(prepared.units), 2) << "\n";
   }
-  const TrainingPlan training = make_training_plan(job, prepared, statistics ? share : 0.0, attempts);
+  TrainingPlan training = make_training_plan(job, prepared, statistics ? share : 0.0, attempts);
   const RunRecord record = ledger.run(folder.run_id());
   if (record.planned_steps == 0) {
     ledger.set_training(folder.run_id(), training.event(), *training.plan.steps,
                         {training.plan.shares.training_epsilon, training.plan.shares.training_delta});
-  } else if (!(Event::from_json(record.training_event) == training.event())) {
+  } else if (!take_recorded_noise(training, Event::from_json(record.training_event))) {
     throw Error(
         ErrorKind::kDataLoss,
         folder.path().string() + ": its stored facts give another plan than the one that the ledger holds");
