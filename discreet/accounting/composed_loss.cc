@@ -53,9 +53,8 @@ Window window_of(const std::vector<LossPart>& parts, LossSide side, const ThinLo
   window.begin = std::max<int64_t>(0, static_cast<int64_t>(std::floor((low - origin) / step)));
   window.first = origin + static_cast<double>(window.begin) * step;
   window.end = high;
-  for (const LossPart& part : parts)  // as in put_tilted: the same roundings cancel
-    window.log_moment += part.count * loss_moments(part.*side, tilt).value;
-  window.tail = 2 * tail;  // twice: the moments are rounded
+  window.log_moment = log_moment(parts, side, tilt);  // the numbers of put_tilted: their roundings cancel
+  window.tail = 2 * tail;                             // twice: the moments are rounded
   return window;
 }
 
@@ -79,7 +78,7 @@ void put_tilted(const LossGrid& grid, double tilt, bool imaginary, std::vector<s
   size_t at = 0;
   const Real per_step = static_cast<Real>(tilt) * static_cast<Real>(grid.step),
              start = static_cast<Real>(tilt) * static_cast<Real>(grid.first) -
-                     static_cast<Real>(loss_moments(grid, tilt).value);
+                     static_cast<Real>(log_moment(grid, tilt));
   Real scale = 0;
   const Real factor = std::exp(per_step);
   for (size_t i = 0; i < grid.mass.size(); ++i) {

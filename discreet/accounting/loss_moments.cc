@@ -19,38 +19,24 @@ double most_tilt(const ThinLoss& thin) {
 
 }  // namespace
 
-LossMoments loss_moments(const LossGrid& grid, double tilt) {
+double log_moment(const LossGrid& grid, double tilt) {
   const double factor = std::exp(tilt * grid.step);
-  double scale = 1, sum = 0, first = 0, second = 0, log_scale = 0, index = 0;
+  double scale = 1, sum = 0, log_scale = 0;
   for (const double mass : grid.mass) {
-    const double weight = mass * scale;
-    sum += weight;
-    first += weight * index;
-    second += weight * index * index;
+    sum += mass * scale;
     scale *= factor;
     if (scale > 1e100) {  // one that vanishes need not be kept: its terms are below 1e-200 of the first ones
-      const double down = 1 / scale;
-      sum *= down;
-      first *= down;
-      second *= down;
+      sum /= scale;
       log_scale += std::log(scale);
       scale = 1;
     }
-    index += 1;
   }
-  const double mean = first / sum;
-  return {std::log(sum) + log_scale + tilt * grid.first, grid.first + grid.step * mean,
-          std::max(0.0, second / sum - mean * mean) * grid.step * grid.step};
+  return std::log(sum) + log_scale + tilt * grid.first;
 }
 
-LossMoments loss_moments(const std::vector<LossPart>& parts, LossSide side, double tilt) {
-  LossMoments sum;
-  for (const LossPart& part : parts) {
-    const LossMoments one = loss_moments(part.*side, tilt);
-    sum.value += part.count * one.value;
-    sum.mean += part.count * one.mean;
-    sum.variance += part.count * one.variance;
-  }
+double log_moment(const std::vector<LossPart>& parts, LossSide side, double tilt) {
+  double sum = 0;
+  for (const LossPart& part : parts) sum += part.count * log_moment(part.*side, tilt);
   return sum;
 }
 
@@ -148,8 +134,7 @@ double tilted_reach(const std::vector<LossPart>& parts, LossSide side, const Thi
   };
   const double extra = std::exp(
       boost::math::tools::brent_find_minima(reach, std::log(kLeastTilt), std::log(2 / thin.step()), 8).first);
-  const double moved =
-      loss_moments(parts, side, tilt + sign * extra).value - loss_moments(parts, side, tilt).value;
+  const double moved = log_moment(parts, side, tilt + sign * extra) - log_moment(parts, side, tilt);
   return sign * (moved + cost) / extra;
 }
 

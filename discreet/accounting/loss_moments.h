@@ -17,12 +17,14 @@ struct LossPart {
 // The parts' upper grids, or the lower ones.
 using LossSide = LossGrid LossPart::*;
 
+// K(tilt) of one release, and of all of them.
+double log_moment(const LossGrid& grid, double tilt);
+double log_moment(const std::vector<LossPart>& parts, LossSide side, double tilt);
+
 // K(tilt) and its first two derivatives, the mean and the variance of the tilted loss.
 struct LossMoments {
   double value = 0, mean = 0, variance = 0;
 };
-LossMoments loss_moments(const LossGrid& grid, double tilt);
-LossMoments loss_moments(const std::vector<LossPart>& parts, LossSide side, double tilt);
 
 // One side of the parts, told by a few hundred clusters of its cells: for searches, which need not be exact.
 class ThinLoss {

@@ -14,9 +14,9 @@
 // D_a bounds the Kullback-Leibler divergence).
 //
 // epsilon_delta events, and the threshold of thresholded_selection as (0, delta), are added (basic
-// composition); the rest gets the delta that is
-// left. This is sound in any adaptive order: an (epsilon, delta) release is post-processing of a randomised
-// response made at the start (Kairouz, Oh, Viswanath 2015), which leaves two mechanisms to compose.
+// composition); the rest gets the delta that is left. This is sound in any adaptive order: an (epsilon,
+// delta) release is post-processing of a randomised response made at the start (Kairouz, Oh, Viswanath 2015),
+// which leaves two mechanisms to compose.
 #pragma once
 
 #include <vector>

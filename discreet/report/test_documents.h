@@ -47,7 +47,7 @@ inline Certificate certificate(Relation relation = Relation::kAddOrRemoveOne,
       "Poisson: each unit is drawn independently with the stated probability, by exact integer arithmetic",
       "the gradient of each unit, over all parameters together, is scaled to an L2 norm of at most the clip",
       "Gaussian, correctly rounded to a lattice about 2^-10 deviations wide that does not depend on the data",
-      "ChaCha20 from libsodium, keyed by the operating system",
+      "ChaCha20, keyed by the operating system",
       "the release is a rounding of the exact mechanism's output, so that its low bits tell nothing"};
   certificate.not_proven = {"that the machine which trained the model ran this program unchanged"};
   certificate.ledger = {"2f9c", "9d1c"};

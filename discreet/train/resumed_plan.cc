@@ -14,7 +14,8 @@ bool take_recorded_noise(TrainingPlan& training, const Event& recorded) {
   TrainingPlan other = training;
   other.plan.noise_multiplier = release.noise_multiplier();
   const double now = *training.plan.noise_multiplier;
-  if (!(other.event() == recorded) || !(std::abs(release.noise_multiplier() - now) <= 1e-6 * now)) return false;
+  if (!(other.event() == recorded) || !(std::abs(release.noise_multiplier() - now) <= 1e-6 * now))
+    return false;
   training = other;
   return true;
 }

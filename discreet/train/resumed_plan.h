@@ -1,4 +1,5 @@
-// The plan of a run that goes on: made again from its stored facts, it has to be the one that the ledger holds.
+// The plan of a run that goes on: made again from its stored facts, it has to be the one that the ledger
+// holds.
 #pragma once
 
 #include "discreet/accounting/event.h"
@@ -6,9 +7,9 @@
 
 namespace discreet {
 
-// True where `recorded` is the event of this plan but for a noise multiplier that another processor's rounding
-// calibrated differently, by at most a millionth. The plan then has the recorded one, which the run was charged
-// for.
+// True where `recorded` is the event of this plan but for a noise multiplier that another processor's
+// rounding calibrated differently, by at most a millionth. The plan then has the recorded one, which the run
+// was charged for.
 bool take_recorded_noise(TrainingPlan& training, const Event& recorded);
 
 }  // namespace discreet
