@@ -13,7 +13,7 @@ namespace discreet {
 namespace {
 
 constexpr double kMinNoise = 1e-3, kMaxNoise = 1e8, kMinRate = 1e-9;
-constexpr double kTolerance = 5e-4;
+constexpr double kTolerance = 1e-4;
 
 [[noreturn]] void refuse(const std::string& what) {
   throw Error(ErrorKind::kInvalidArgument, what);

@@ -24,7 +24,9 @@ TEST(Calibrate, MatchesThePublishedValues) {
   const double renyi = calibrate_noise_multiplier({8, 1e-5, kAdd, Accountant::kRdp}, 0.04, 2250);
   EXPECT_NEAR(renyi, 1.416, 5e-4 + 1.416 * 5e-4);
   const double pld = calibrate_noise_multiplier({8, 1e-5, kAdd, Accountant::kPld}, 0.04, 2250);
-  EXPECT_NEAR(pld, 1.34766, 1.34766 * 1e-3);
+  // PRV's epsilon may be 0.01 too large (its eps_error), which is 2e-3 of noise here: ours is not above it.
+  EXPECT_LE(pld, 1.34766);
+  EXPECT_GE(pld, 1.34766 * (1 - 2e-3));
 }
 
 // Near the target; or at a jump to 0, where delta alone is enough (rdp.h).

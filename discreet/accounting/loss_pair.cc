@@ -45,6 +45,17 @@ double LossPair::loss(double t) const {
   return 0;
 }
 
+double LossPair::log_p(double t) const {
+  return direction_ == Direction::kAdd ? 0 : log_mixture(q_, shift_ * (t - shift_ / 2));
+}
+
+LossPair::Hits LossPair::hits(double t) const {
+  // q e^x / (1 - q + q e^x)
+  const auto hit = [&](double x) { return 1 / (1 + std::exp(log_rest_ - log_q_ - x)); };
+  const double up = shift_ * (t - shift_ / 2), down = shift_ * (-t - shift_ / 2);
+  return {direction_ == Direction::kAdd ? 0 : hit(up), direction_ == Direction::kRemove ? 0 : hit(down)};
+}
+
 double LossPair::threshold(double loss) const {
   if (direction_ == Direction::kAdd) {
     // 1 - q + q e^x = e^-loss

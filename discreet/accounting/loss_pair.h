@@ -33,6 +33,14 @@ class LossPair {
   Masses between(double low, double high) const;
   // The densities of t at a point.
   Masses densities(double t) const;
+  // ln of P's density over that of the standard normal distribution.
+  double log_p(double t) const;
+  // The probabilities that a record was in the sample, given t, under a mixture with N(1, s^2) and under one
+  // with N(-1, s^2); 0 where the pair has no such mixture. The loss grows by shift() * (up + down) in t.
+  struct Hits {
+    double up = 0, down = 0;
+  };
+  Hits hits(double t) const;
 
   Direction direction() const { return direction_; }
   double shift() const { return shift_; }  // 1 / noise_multiplier: how far apart the Gaussians are in t

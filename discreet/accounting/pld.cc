@@ -4,11 +4,13 @@
 #include <cmath>
 #include <deque>
 #include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "discreet/accounting/composed_loss.h"
+#include "discreet/accounting/inverted_loss.h"
 #include "discreet/accounting/pld_plan.h"
 #include "discreet/accounting/rdp.h"
 #include "discreet/base/error.h"
@@ -84,6 +86,7 @@ class PldCurve::Answers {
         relation_(relation),
         plan_(event, relation),
         directions_(plan_.directions()),
+        inverted_(directions_.size()),
         kept_(directions_.size()) {}
 
   // By Renyi divergences, with everything in it: of use where the dominating pair is not attained.
@@ -95,12 +98,16 @@ class PldCurve::Answers {
 
   PldBounds epsilon(double delta) {
     if (plan_.is_gaussian()) return gaussian_epsilon(plan_.mu(), delta);
-    PldBounds bounds = refined(
-        delta,
-        [&](const ComposedLoss& sum) {
-          return PldBounds{sum.epsilon_lower(delta), sum.epsilon_upper(delta)};
-        },
-        [](const PldBounds& now) { return kPldWidth * std::max(1.0, now.lower); });
+    const auto bounds_of = [&](const auto& sum) {
+      return PldBounds{sum.epsilon_lower(delta), sum.epsilon_upper(delta)};
+    };
+    const auto width_of = [](const PldBounds& now) { return kPldWidth * std::max(1.0, now.lower); };
+    const PldBounds inverted =
+        by_inversion(bounds_of, width_of, [&](const GaussianLosses& losses, double width, double hint) {
+          return InvertedLoss::at_delta(losses, delta, width, hint);
+        });
+    if (close(inverted, width_of)) return inverted;
+    PldBounds bounds = both(inverted, refined(delta, bounds_of, width_of));
     bounds.upper = std::min(bounds.upper, plan_.largest_loss());
     if (std::isfinite(bounds.upper)) return bounds;
     throw Error(ErrorKind::kUnsupported,
@@ -113,16 +120,20 @@ class PldCurve::Answers {
       return {delta * (1 - 1e-9), delta * (1 + 1e-9)};
     }
     if (epsilon >= plan_.largest_loss()) return {0, 0};
+    const auto bounds_of = [&](const auto& sum) {
+      return PldBounds{sum.delta_lower(epsilon), sum.delta_upper(epsilon)};
+    };
+    const auto width_of = [](const PldBounds& now) { return kPldWidth * std::max(now.upper, 1e-12); };
+    const PldBounds inverted =
+        by_inversion(bounds_of, width_of, [&](const GaussianLosses& losses, double width, double hint) {
+          return InvertedLoss::at_epsilon(losses, epsilon, width, hint);
+        });
+    if (close(inverted, width_of)) return inverted;
     // The window belongs where delta is: guess, look, and look again there.
     PldBounds bounds;
     double about = 1e-5;
     for (int round = 0; round < 3; ++round) {
-      bounds = refined(
-          about,
-          [&](const ComposedLoss& sum) {
-            return PldBounds{sum.delta_lower(epsilon), sum.delta_upper(epsilon)};
-          },
-          [&](const PldBounds& now) { return kPldWidth * std::max(now.upper, 1e-12); });
+      bounds = both(inverted, refined(about, bounds_of, width_of));
       if (bounds.upper < 10 * about && bounds.upper > about / 10) break;
       about = std::clamp(bounds.upper, 1e-15, 0.5);
     }
@@ -134,15 +145,51 @@ class PldCurve::Answers {
     if (plan_.is_gaussian()) return gaussian_delta(plan_.mu(), epsilon) * (1 + 1e-9);
     if (epsilon >= plan_.largest_loss()) return 0;
     double worst = 0;
-    for (const std::deque<ComposedLoss>& sums : kept_) {
+    for (size_t i = 0; i < directions_.size(); ++i) {
       double upper = 1;
-      for (const ComposedLoss& sum : sums) upper = std::min(upper, sum.delta_upper(epsilon));
+      for (const InvertedLoss& sum : inverted_[i]) upper = std::min(upper, sum.delta_upper(epsilon));
+      for (const ComposedLoss& sum : kept_[i]) upper = std::min(upper, sum.delta_upper(epsilon));
       worst = std::max(worst, upper);
     }
     return worst;
   }
 
  private:
+  static PldBounds both(const PldBounds& a, const PldBounds& b) {
+    return {std::max(a.lower, b.lower), std::min(a.upper, b.upper)};
+  }
+  static PldBounds worse(const PldBounds& a, const PldBounds& b) {
+    return {std::max(a.lower, b.lower), std::max(a.upper, b.upper)};
+  }
+  template <typename WidthOf>
+  static bool close(const PldBounds& bounds, const WidthOf& width_of) {
+    return std::isfinite(bounds.upper) && bounds.upper - bounds.lower <= width_of(bounds);
+  }
+
+  // The worse of the directions, each from what was inverted already or else by `invert`; nothing where one
+  // cannot be inverted.
+  template <typename BoundsOf, typename WidthOf, typename Invert>
+  PldBounds by_inversion(const BoundsOf& bounds_of, const WidthOf& width_of, const Invert& invert) {
+    PldBounds worst;
+    for (size_t i = 0; i < directions_.size(); ++i) {
+      PldBounds side{0, kInfinity};
+      for (const InvertedLoss& sum : inverted_[i]) side = both(side, bounds_of(sum));
+      const std::optional<GaussianLosses> losses = plan_.gaussian_losses(directions_[i]);
+      if (!losses) return {0, kInfinity};
+      for (const double width : {0.0, kPldWidth / 2, kPldWidth / 8, kPldWidth / 32, kPldWidth / 128}) {
+        if (close(side, width_of)) break;
+        const double hint = side.lower > 0 && std::isfinite(side.upper) ? side.upper : std::nan("");
+        std::optional<InvertedLoss> sum = invert(*losses, width, hint);
+        if (!sum && width > 0) break;
+        if (!sum) continue;
+        side = both(side, bounds_of(*sum));
+        keep(inverted_[i], std::move(*sum));
+      }
+      worst = worse(worst, side);
+    }
+    return worst;
+  }
+
   // The worse of the directions, from what was composed already or else on grids that suit `delta`: the first
   // direction on one that should be fine enough, another one on a coarse one, which often shows that it is
   // the better one; then whichever leaves the most open is made finer until the bounds are close. bounds_of:
@@ -155,29 +202,23 @@ class PldCurve::Answers {
     };
     std::vector<Side> sides(directions_.size());
     const auto learn = [&](size_t i, const ComposedLoss& sum) {
-      const PldBounds now = bounds_of(sum);
-      PldBounds& bounds = sides[i].bounds;
-      bounds = {std::max(bounds.lower, now.lower), std::min(bounds.upper, now.upper)};
+      sides[i].bounds = both(sides[i].bounds, bounds_of(sum));
     };
     const auto worst = [&] {
       PldBounds result;
-      for (const Side& side : sides)
-        result = {std::max(result.lower, side.bounds.lower), std::max(result.upper, side.bounds.upper)};
+      for (const Side& side : sides) result = worse(result, side.bounds);
       return result;
-    };
-    const auto close = [&](const PldBounds& bounds) {
-      return std::isfinite(bounds.upper) && bounds.upper - bounds.lower <= width_of(bounds);
     };
     for (size_t i = 0; i < sides.size(); ++i)
       for (const ComposedLoss& sum : kept_[i]) learn(i, sum);
-    for (size_t i = 0; i < sides.size() && !close(worst()); ++i) {
+    for (size_t i = 0; i < sides.size() && !close(worst(), width_of); ++i) {
       if (i > 0) sides[i].step = 2.5 * sides[0].step;
-      keep(i, first_composed(directions_[i], delta, sides[i].fineness, sides[i].step));
+      keep(kept_[i], first_composed(directions_[i], delta, sides[i].fineness, sides[i].step));
       learn(i, kept_[i].back());
     }
     for (int round = 0; round < (plan_.has_gap() ? 0 : kRounds); ++round) {
       const PldBounds result = worst();
-      if (close(result)) break;
+      if (close(result, width_of)) break;
       const auto i = static_cast<size_t>(
           std::max_element(sides.begin(), sides.end(),
                            [](const Side& a, const Side& b) { return a.bounds.upper < b.bounds.upper; }) -
@@ -187,7 +228,7 @@ class PldCurve::Answers {
           std::clamp(std::sqrt(width_of(result) / (side.bounds.upper - side.bounds.lower)) * 0.9, 0.15, 0.6);
       double step = 0;
       try {
-        keep(i, plan_.compose(directions_[i], delta, side.fineness, step));
+        keep(kept_[i], plan_.compose(directions_[i], delta, side.fineness, step));
       } catch (const Error&) {
         break;  // finer than the transform allows: what is certain already stays
       }
@@ -211,16 +252,18 @@ class PldCurve::Answers {
     }
   }
 
-  void keep(size_t i, ComposedLoss sum) {
-    if (kept_[i].size() == kKept) kept_[i].pop_front();
-    kept_[i].push_back(std::move(sum));
+  template <typename Sum>
+  static void keep(std::deque<Sum>& kept, Sum sum) {
+    if (kept.size() == kKept) kept.pop_front();
+    kept.push_back(std::move(sum));
   }
 
   Event event_;
   Relation relation_;
   PldPlan plan_;
   std::vector<LossPair::Direction> directions_;
-  std::vector<std::deque<ComposedLoss>> kept_;  // by direction
+  std::vector<std::deque<InvertedLoss>> inverted_;  // by direction
+  std::vector<std::deque<ComposedLoss>> kept_;
 };
 
 PldCurve::PldCurve(const Event& event, Relation relation)

@@ -204,6 +204,15 @@ std::vector<Direction> PldPlan::directions() const {
   return {Direction::kRemove, Direction::kAdd};
 }
 
+std::optional<GaussianLosses> PldPlan::gaussian_losses(Direction direction) const {
+  if (!bounded_.empty()) return {};
+  GaussianLosses losses;
+  for (const auto& [rate_and_noise, count] : sampled_)
+    losses.sampled.emplace_back(LossPair(direction, rate_and_noise.first, rate_and_noise.second), count);
+  losses.mu_squared = mu() * mu() * kUp;
+  return losses;
+}
+
 ComposedLoss PldPlan::compose(Direction direction, double delta, double fineness, double& step) const {
   std::vector<std::pair<LossPair, double>> pairs;
   for (const auto& [rate_and_noise, count] : sampled_)

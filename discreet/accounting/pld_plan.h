@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "discreet/accounting/bounded_loss.h"
 #include "discreet/accounting/composed_loss.h"
 #include "discreet/accounting/event.h"
+#include "discreet/accounting/inverted_loss.h"
 #include "discreet/accounting/loss_pair.h"
 #include "discreet/accounting/relation.h"
 
@@ -36,6 +38,9 @@ class PldPlan {
 
   // The pairs that have to be looked at, each composed by itself; the worst counts.
   std::vector<LossPair::Direction> directions() const;
+
+  // The losses of one direction, if all are of Gaussians.
+  std::optional<GaussianLosses> gaussian_losses(LossPair::Direction direction) const;
 
   // The losses of one direction, composed on grids that suit this delta. fineness: 1 for the step that a
   // sketch of the losses suggests, below for a finer one, but none much below `step`, which becomes the one

@@ -1,0 +1,131 @@
+#include "discreet/accounting/inverted_loss.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "discreet/accounting/pld.h"
+
+namespace discreet {
+namespace {
+
+using Direction = LossPair::Direction;
+constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+
+double normal_cdf(double x) {
+  return std::erfc(-x / std::sqrt(2.0)) / 2;
+}
+
+// Balle and Wang 2018, Theorem 8.
+double gaussian_delta(double mu, double epsilon) {
+  return normal_cdf(mu / 2 - epsilon / mu) - std::exp(epsilon) * normal_cdf(-mu / 2 - epsilon / mu);
+}
+
+TEST(InvertedLoss, HasTheClosedFormOfPlainGaussians) {
+  for (const double mu : {0.05, 0.5, 1.0, 3.0})
+    for (const double epsilon : {0.3 * mu, mu, 3 * mu}) {
+      const double delta = gaussian_delta(mu, epsilon);
+      for (const double width : {0.0, 1e-4}) {
+        const auto sum = InvertedLoss::at_epsilon({{}, mu * mu}, epsilon, width, kUnknown);
+        ASSERT_TRUE(sum) << mu;
+        EXPECT_LE(sum->delta_lower(epsilon), delta * (1 + 1e-9));
+        EXPECT_GE(sum->delta_upper(epsilon), delta * (1 - 1e-9));
+        EXPECT_LE(sum->epsilon_lower(delta), epsilon * (1 + 1e-9));
+        EXPECT_GE(sum->epsilon_upper(delta), epsilon * (1 - 1e-9));
+        EXPECT_LE(sum->epsilon_upper(delta) - sum->epsilon_lower(delta),
+                  width == 0 ? 1e-6 * (1 + epsilon) : 3 * width)
+            << mu << " " << epsilon;
+      }
+    }
+}
+
+// Far from where it was inverted the bounds are wide, and hold.
+TEST(InvertedLoss, HoldsAtEveryEpsilon) {
+  const auto sum = InvertedLoss::at_delta({{}, 1.0}, 1e-5, 0, kUnknown);
+  ASSERT_TRUE(sum);
+  for (double epsilon = 0; epsilon < 40; epsilon += 0.25) {
+    const double delta = gaussian_delta(1, epsilon);
+    EXPECT_LE(sum->delta_lower(epsilon), delta * (1 + 1e-9) + 1e-300) << epsilon;
+    EXPECT_GE(sum->delta_upper(epsilon), delta * (1 - 1e-9)) << epsilon;
+  }
+}
+
+// With q sampled at two rates, and with a plain Gaussian in it: the grid's certified bounds are another way.
+TEST(InvertedLoss, OverlapsAnotherWayForMixedPlans) {
+  const Event mixed = Event::composed({Event::repeated(Event::poisson_sampled(0.05, Event::gaussian(2)), 300),
+                                       Event::repeated(Event::poisson_sampled(0.01, Event::gaussian(0.9)), 900),
+                                       Event::gaussian(5)});
+  // A Laplace of next to no loss sends the plan to the grid.
+  const Event by_grid = Event::composed({mixed, Event::laplace(1e7)});
+  for (const Relation relation : {Relation::kAddOrRemoveOne, Relation::kReplaceOne}) {
+    const PldBounds exact = pld_epsilon(mixed, relation, 1e-6), grid = pld_epsilon(by_grid, relation, 1e-6);
+    EXPECT_LT(exact.upper - exact.lower, 1e-6);
+    EXPECT_GT(grid.upper - grid.lower, 1e-6);
+    EXPECT_LE(exact.lower, grid.upper);
+    EXPECT_GE(exact.upper, grid.lower - 1e-6);
+  }
+}
+
+// The two added releases bound the plan without them from both sides, closer as they shrink.
+TEST(InvertedLoss, BoundsFewReleasesByAddingOne) {
+  GaussianLosses losses;
+  losses.sampled.emplace_back(LossPair(Direction::kRemove, 0.0064, 1.03), 2);
+  constexpr double kDelta = 1.9e-5;
+  // delta of two releases by its definition, a double sum over outcomes.
+  const LossPair& pair = losses.sampled[0].first;
+  const auto slow_delta = [&](double epsilon) {
+    constexpr int kSteps = 4000;
+    const double low = -9, step = 20.0 / kSteps;
+    std::vector<double> loss(kSteps), p(kSteps);
+    for (int i = 0; i < kSteps; ++i) {
+      const double t = low + (i + 0.5) * step;
+      loss[i] = pair.loss(t);
+      p[i] = pair.densities(t).p * step;
+    }
+    double sum = 0;
+    for (int i = 0; i < kSteps; ++i)
+      for (int k = 0; k < kSteps; ++k)
+        if (loss[i] + loss[k] > epsilon) sum += p[i] * p[k] * -std::expm1(epsilon - loss[i] - loss[k]);
+    return sum;
+  };
+  double before = std::numeric_limits<double>::infinity();
+  for (const double width : {1e-3, 2e-4, 4e-5}) {
+    const auto sum = InvertedLoss::at_delta(losses, kDelta, width, kUnknown);
+    ASSERT_TRUE(sum);
+    const double lower = sum->epsilon_lower(kDelta), upper = sum->epsilon_upper(kDelta);
+    EXPECT_GE(slow_delta(lower), kDelta * (1 - 1e-5));
+    EXPECT_LE(slow_delta(upper), kDelta * (1 + 1e-5));
+    EXPECT_LT(upper - lower, before / 2);
+    before = upper - lower;
+  }
+  EXPECT_LT(before, 5e-4);
+}
+
+// What the added release adds to (1 - e^u)^+, by its Black-Scholes price: nowhere more than r of the wider one.
+TEST(InvertedLoss, NarrowBumpIsAtMostTheRatioOfTheWideOne) {
+  const auto bump = [](double u, double mu) {
+    const double d = -u / mu + mu / 2;
+    return normal_cdf(d) - std::exp(u) * normal_cdf(d - mu) - std::max(0.0, -std::expm1(u));
+  };
+  for (const double narrow : {0.01, 0.1, 0.7})
+    for (const double wider : {1.25, 2.0}) {
+      const double ratio = std::erf(narrow / std::sqrt(8.0)) / std::erf(wider * narrow / std::sqrt(8.0));
+      for (double u = -5 * narrow; u <= 5 * narrow; u += narrow / 7)
+        EXPECT_LE(bump(u, narrow), ratio * bump(u, wider * narrow) + 1e-15) << u << " " << narrow;
+      EXPECT_NEAR(bump(0, narrow), ratio * bump(0, wider * narrow), 1e-14);
+    }
+}
+
+TEST(InvertedLoss, DeclinesWhatItsTransformDoesNotSuit) {
+  GaussianLosses one;
+  one.sampled.emplace_back(LossPair(Direction::kRemove, 0.3, 0.4), 1);
+  EXPECT_FALSE(InvertedLoss::at_delta(one, 1e-5, 0, kUnknown));
+  GaussianLosses loud;
+  loud.sampled.emplace_back(LossPair(Direction::kRemove, 0.5, 1e-4), 10);
+  EXPECT_FALSE(InvertedLoss::at_delta(loud, 1e-5, 0, kUnknown));
+  EXPECT_FALSE(InvertedLoss::at_delta(loud, 1e-5, 1e-4, kUnknown));
+}
+
+}  // namespace
+}  // namespace discreet

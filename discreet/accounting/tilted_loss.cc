@@ -1,0 +1,124 @@
+#include "discreet/accounting/tilted_loss.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include "discreet/accounting/turning_sums.h"
+
+namespace discreet {
+namespace {
+
+using Direction = LossPair::Direction;
+
+constexpr double kReach = 9.5;       // standard deviations beyond the means of the tilted mixture
+constexpr double kExponent = 40;     // the rule's relative error is about e^-40
+constexpr double kRounding = 0x1p-53;
+
+// From some t on, d ln(integrand) / dt is at most kReach less than 0; before -kReach it is at least kReach.
+double furthest(const LossPair& pair, double tilt) {
+  switch (pair.direction()) {
+    case Direction::kRemove: return (1 + tilt) * pair.shift() + kReach;
+    case Direction::kReplace: return (1 + 2 * tilt) * pair.shift() + kReach;
+    case Direction::kAdd: break;
+  }
+  // -t + tilt shift down(t), which falls in t
+  double low = 0, high = tilt * pair.shift();
+  while (high > low + 0.1) {
+    const double middle = (low + high) / 2;
+    (middle < tilt * pair.shift() * pair.hits(middle + kReach).down ? low : high) = middle;
+  }
+  return high + kReach;
+}
+
+// The widest stride with that relative error, over strips of the plane.
+double widest_stride(const LossPair& pair, double tilt, double frequency) {
+  constexpr int kStrips = 24;
+  const double turns = pair.direction() == Direction::kReplace ? 2 : 1,
+               power = pair.direction() == Direction::kRemove ? 0 : tilt;
+  const double widest = std::min(0.98 * std::numbers::pi / pair.shift(), 12.0);
+  double best = 0;
+  for (int i = 1; i <= kStrips; ++i) {
+    const double a = widest * i / kStrips;
+    const double growth =
+        a * a / 2 + turns * frequency * pair.shift() * a - power * std::log(std::cos(pair.shift() * a / 2));
+    best = std::max(best, 2 * std::numbers::pi * a / (kExponent + growth));
+  }
+  return best;
+}
+
+}  // namespace
+
+double TiltedLoss::points(const LossPair& pair, double tilt, double most_frequency) {
+  return (furthest(pair, tilt) + kReach) / widest_stride(pair, tilt, most_frequency) + 2;
+}
+
+TiltedLoss::TiltedLoss(const LossPair& pair, double tilt, double most_frequency) {
+  const double last = furthest(pair, tilt), shift = pair.shift(), steepest = (1 + 2 * tilt) * shift;
+  const double stride = widest_stride(pair, tilt, most_frequency);
+  const auto count = static_cast<size_t>((last + kReach) / stride) + 2;
+  loss_.resize(count);
+  weight_.resize(count);
+  double peak = -std::numeric_limits<double>::infinity();
+  for (size_t i = 0; i < count; ++i) {
+    const double t = static_cast<double>(i) * stride - kReach;
+    loss_[i] = pair.loss(t);
+    const double log_p = pair.direction() == Direction::kRemove ? loss_[i] : pair.log_p(t);
+    weight_[i] = -t * t / 2 + log_p + tilt * loss_[i];
+    peak = std::max(peak, weight_[i]);
+  }
+  double sum = 0, first = 0;
+  for (size_t i = 0; i < count; ++i) {
+    weight_[i] = std::exp(weight_[i] - peak);
+    sum += weight_[i];
+    first += weight_[i] * loss_[i];
+  }
+  mean_ = first / sum;
+  log_moment_ = std::log(sum * stride / std::sqrt(2 * std::numbers::pi)) + peak;
+  log_rounding_ = (4 + 2 * std::abs(peak) + 2 * std::abs(log_moment_)) * kRounding;
+
+  // Roundings of t, the loss, the exponent; the sums; what the rule leaves out.
+  double rounding = 0, by_frequency = 0, before = 0;
+  bulk_ = {-kReach, last};
+  for (size_t i = 0; i < count; ++i) {
+    const double t = static_cast<double>(i) * stride - kReach, at = std::abs(t);
+    const double of_loss = 4 * std::abs(loss_[i]) + 4 * shift * (at + shift);
+    weight_[i] /= sum;
+    rounding += weight_[i] * (4 * t * t + 4 * steepest * at + 2 * std::abs(pair.log_p(t)) + tilt * of_loss);
+    by_frequency += weight_[i] * (of_loss + 4 * std::abs(mean_));
+    loss_[i] -= mean_;
+    variance_ += weight_[i] * loss_[i] * loss_[i];
+    constexpr double kOutside = 1e-3;
+    if (before < kOutside) bulk_.first = t;
+    if (before < 1 - kOutside) bulk_.second = t + stride;
+    before += weight_[i];
+  }
+  double left_out = (weight_.front() + weight_.back()) / -std::expm1(-kReach * stride);
+  const double few = 1e-19 / static_cast<double>(count);
+  size_t kept = 0;
+  for (size_t i = 0; i < count; ++i) {
+    if (weight_[i] < few) {
+      left_out += weight_[i];
+      continue;
+    }
+    loss_[kept] = loss_[i];
+    weight_[kept++] = weight_[i];
+  }
+  loss_.resize(kept);
+  weight_.resize(kept);
+  error_ = (16 + static_cast<double>(count) + 2 * rounding) * kRounding + 2 * (4 * std::exp(-kExponent) + left_out);
+  error_by_frequency_ = by_frequency * kRounding;
+}
+
+double TiltedLoss::transform_error(double stride, size_t count) const {
+  return error_ + turning_error(loss_.size(), count) + stride * static_cast<double>(count) * error_by_frequency_;
+}
+
+std::vector<std::complex<double>> TiltedLoss::transform(double stride, size_t count) const {
+  std::vector<double> angle(loss_.size());
+  for (size_t i = 0; i < angle.size(); ++i) angle[i] = stride * loss_[i];
+  return turning_sums(angle, weight_, count);
+}
+
+}  // namespace discreet

@@ -1,0 +1,112 @@
+#include "discreet/accounting/tilted_loss.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "discreet/accounting/loss_decay.h"
+
+namespace discreet {
+namespace {
+
+using Direction = LossPair::Direction;
+
+struct Case {
+  double rate, noise, tilt;
+};
+constexpr Case kCases[] = {{0.01, 1, 4}, {0.2, 4, 30}, {0.5, 0.7, 0.3}, {1e-4, 0.6, 6}, {0.9, 20, 100}};
+constexpr Direction kDirections[] = {Direction::kRemove, Direction::kAdd, Direction::kReplace};
+
+// By many small steps of the rectangle rule, in the machine's extended precision.
+std::complex<long double> slow_moment(const LossPair& pair, double tilt, double frequency) {
+  constexpr int kSteps = 100000;
+  const long double low = -14, high = 14 + (1 + 2 * tilt) * pair.shift(), step = (high - low) / kSteps;
+  std::complex<long double> sum = 0;
+  for (int i = 0; i <= kSteps; ++i) {
+    const long double t = low + i * step;
+    const auto loss = static_cast<long double>(pair.loss(static_cast<double>(t)));
+    sum += std::exp(-t * t / 2 + pair.log_p(static_cast<double>(t)) + tilt * loss) *
+           std::complex<long double>(std::cos(frequency * loss), std::sin(frequency * loss));
+  }
+  return sum * step * 0.398942280401432677939946L;
+}
+
+// For a whole tilt k - 1 the moment is a sum over how often the record was drawn (Mironov, Talwar, Zhang 2019,
+// section 3.3).
+TEST(TiltedLoss, HasTheMomentOfWholeOrders) {
+  for (const int order : {2, 3, 8, 32}) {
+    const double rate = 0.02, noise = 1.3;
+    long double sum = 0;
+    for (int k = 0; k <= order; ++k)
+      sum += std::exp(std::lgamma(order + 1.0L) - std::lgamma(k + 1.0L) - std::lgamma(order - k + 1.0L) +
+                      k * std::log(static_cast<long double>(rate)) +
+                      (order - k) * std::log1p(-static_cast<long double>(rate)) +
+                      k * (k - 1) / (2 * noise * noise));
+    const TiltedLoss loss(LossPair(Direction::kRemove, rate, noise), order - 1);
+    EXPECT_NEAR(loss.log_moment(), static_cast<double>(std::log(sum)), loss.log_moment_error()) << order;
+    EXPECT_LT(loss.log_moment_error(), 1e-11);
+  }
+}
+
+TEST(TiltedLoss, AgreesWithSlowIntegration) {
+  for (const Case& at : kCases)
+    for (const Direction direction : kDirections) {
+      const LossPair pair(direction, at.rate, at.noise);
+      const double stride = 0.7 / std::sqrt(TiltedLoss(pair, at.tilt).variance());
+      constexpr size_t kCount = 6;
+      const TiltedLoss loss(pair, at.tilt, stride * kCount);
+      const std::complex<long double> all = slow_moment(pair, at.tilt, 0);
+      EXPECT_NEAR(loss.log_moment(), static_cast<double>(std::log(all.real())), 1e-12);
+      const auto psi = loss.transform(stride, kCount);
+      for (size_t n = 1; n <= kCount; ++n) {
+        const double frequency = stride * static_cast<double>(n);
+        const std::complex<long double> slow = slow_moment(pair, at.tilt, frequency) / all *
+                                               std::polar(1.0L, -static_cast<long double>(frequency) * loss.mean());
+        EXPECT_LE(std::abs(std::complex<long double>(psi[n - 1]) - slow),
+                  loss.transform_error(stride, kCount) + 1e-13)
+            << at.rate << " " << at.tilt << " " << n;
+      }
+      EXPECT_LT(loss.transform_error(stride, kCount), 1e-10);
+    }
+}
+
+TEST(TiltedLoss, MeanAndVarianceAreDerivativesOfTheMoment) {
+  for (const Case& at : kCases) {
+    const LossPair pair(Direction::kReplace, at.rate, at.noise);
+    const double step = 1e-3 * at.tilt;
+    const double before = TiltedLoss(pair, at.tilt - step).log_moment(), now = TiltedLoss(pair, at.tilt).log_moment(),
+                 after = TiltedLoss(pair, at.tilt + step).log_moment();
+    const TiltedLoss loss(pair, at.tilt);
+    EXPECT_NEAR((after - before) / (2 * step), loss.mean(), 1e-4 * std::abs(loss.mean()) + 1e-3 * std::sqrt(loss.variance()));
+    EXPECT_NEAR((after - 2 * now + before) / (step * step), loss.variance(), 1e-3 * loss.variance());
+  }
+}
+
+TEST(LossDecay, BoundsTheTransform) {
+  for (const Case& at : kCases)
+    for (const Direction direction : kDirections) {
+      const LossPair pair(direction, at.rate, at.noise);
+      const TiltedLoss rough(pair, at.tilt);
+      const LossDecay decay(pair, at.tilt, rough);
+      const double deviation = std::sqrt(rough.variance());
+      double best = 0;
+      for (const double stride : {0.01 / deviation, 0.3 / deviation, 3 / deviation}) {
+        constexpr size_t kCount = 40;
+        const auto psi = TiltedLoss(pair, at.tilt, stride * kCount).transform(stride, kCount);
+        for (size_t n = 1; n <= kCount; ++n) {
+          const double frequency = stride * static_cast<double>(n), size = std::log(std::abs(psi[n - 1]));
+          EXPECT_LE(size, decay.log_bound(frequency, frequency) + 1e-11) << at.rate << " " << frequency;
+          EXPECT_LE(decay.log_bound(frequency * 0.9, frequency * 1.1) + 1e-15, 1e-12);
+          EXPECT_GE(decay.log_bound(frequency * 0.9, frequency * 1.1), decay.log_bound(frequency, frequency));
+          best = std::min(best, decay.log_bound(frequency, frequency));
+        }
+      }
+      // Says something, where it is not as if nothing ever happened.
+      if (at.rate > 1e-3) {
+        EXPECT_LT(best, -0.2) << at.rate << " " << at.noise;
+      }
+    }
+}
+
+}  // namespace
+}  // namespace discreet
