@@ -1,24 +1,24 @@
 // The sum of many independent losses of Poisson-sampled and plain Gaussian releases, as certified bounds on
-// delta, by inverting its transform: what a plan of very many small releases costs, in microseconds and to some
-// eight digits. (composed_loss.h does the others.)
+// delta, by inverting its transform: what a plan of very many small releases costs, in microseconds and to
+// some eight digits. (composed_loss.h does the others.)
 //
-// delta(x) = E_P[(1 - e^(x - L))^+] has the bilateral Laplace transform E_P e^(s L) / (s (s + 1)), Re s > 0. On
-// the line Re s = tilt, at the points tilt + i n 2 pi / period, Poisson's summation formula says
+// delta(x) = E_P[(1 - e^(x - L))^+] has the bilateral Laplace transform E_P e^(s L) / (s (s + 1)), Re s > 0.
+// On the line Re s = tilt, at the points tilt + i n 2 pi / period, Poisson's summation formula says
 //   e^(-tilt x) / period  sum over n of e^(-i n 2 pi x / period) E_P e^(s_n L) / (s_n (s_n + 1))
 //     = sum over k of e^(tilt k period) delta(x + k period).
-// The left side is computed; on the right, what is not k = 0 is positive and is bounded, below by delta <= 1 and
-// above by Chernoff's bound at a larger tilt. Bounded and included as well: the moments (tilted_loss.h), the
-// points that are left out (loss_decay.h), and rounding.
+// The left side is computed; on the right, what is not k = 0 is positive and is bounded, below by delta <= 1
+// and above by Chernoff's bound at a larger tilt. Bounded and included as well: the moments (tilted_loss.h),
+// the points that are left out (loss_decay.h), and rounding.
 //
-// Few releases, or few that count, have a transform that hardly decays. Then the plan is looked at with one more
-// Gaussian release of mu_1 (standard deviations apart), and with one of mu_2 > mu_1 instead. With
+// Few releases, or few that count, have a transform that hardly decays. Then the plan is looked at with one
+// more Gaussian release of mu_1 (standard deviations apart), and with one of mu_2 > mu_1 instead. With
 // delta_i >= delta for those, and r = (2 Phi(mu_1 / 2) - 1) / (2 Phi(mu_2 / 2) - 1),
 //   (delta_1 - r delta_2) / (1 - r) <= delta <= delta_1,
 // both within about mu^2. For by delta(x) = E (1 - e^(x - L))^+ and in x - L = u, the added release turns
 // h(u) = (1 - e^u)^+ into the Black-Scholes price of a put of volatility mu, which is above h by
 //   b_mu(u) = e^(u/2) / sqrt(2 pi)  integral from 0 to mu of e^(-u^2 / (2 v^2) - v^2 / 8) dv
-// (vega, integrated). b_mu1 / b_mu2 falls in |u|, because e^(-u^2 / (2 v^2)) favours large v; at u = 0 it is r.
-// So b_mu1 <= r b_mu2 everywhere.
+// (vega, integrated). b_mu1 / b_mu2 falls in |u|, because e^(-u^2 / (2 v^2)) favours large v; at u = 0 it is
+// r. So b_mu1 <= r b_mu2 everywhere.
 //
 // (On such inversions: Koskela, Jaelkoe, Honkela 2020; Zhu, Dong, Wang 2022; Alghamdi and others 2023.)
 #pragma once
@@ -28,15 +28,10 @@
 #include <utility>
 #include <vector>
 
-#include "discreet/accounting/loss_pair.h"
+#include "discreet/accounting/inversion_line.h"
+#include "discreet/accounting/loss_spectrum.h"
 
 namespace discreet {
-
-// All of a plan's releases of one direction.
-struct GaussianLosses {
-  std::vector<std::pair<LossPair, double>> sampled;  // sample rates below 1; how often, a whole number
-  double mu_squared = 0;                             // of the plain ones together, mu(): distance over deviation
-};
 
 class InvertedLoss {
  public:
@@ -58,25 +53,22 @@ class InvertedLoss {
   // What is added up over n = 0, 1, ... with one added release, or none.
   struct Sum {
     double mu_squared = 0;  // of what was added
-    // Twice (once for n = 0) the transform over E_P e^(tilt L), the mean taken out.
+    // Twice (once for n = 0) the transform over its scale, the mean taken out.
     std::vector<std::complex<double>> terms = {};
     double error = 0;  // of their sum, with what is left out
   };
-  // Where it is inverted, and what is expected there.
-  struct Line {
-    double epsilon, log_delta;
-    double tilt = 0, further_tilt = 0, period;
-  };
   InvertedLoss() = default;
-  static std::optional<Line> line(const GaussianLosses& losses, double most, double epsilon, double log_delta);
-  static std::optional<InvertedLoss> on_line(const GaussianLosses& losses, const Line& line, double width);
+  static std::optional<InvertedLoss> on_line(const GaussianLosses& losses, const InversionLine& line,
+                                             double mu_squared);
   std::pair<double, double> delta(double epsilon) const;
   std::pair<double, double> delta(const Sum& sum, double epsilon) const;
   double aliases(const Sum& sum, double epsilon) const;
+  double common(const Sum& sum, double epsilon) const;
 
-  Line line_{};
-  double log_moment_ = 0, log_moment_error_ = 0, mean_ = 0;
-  double further_log_moment_ = 0;  // upper bound, for Chernoff's
+  InversionLine line_;
+  double plain_ = 0;                                       // mu squared of the plan's own plain releases
+  double log_scale_ = 0, log_scale_error_ = 0, mean_ = 0;  // of the sampled ones' spectrum
+  double further_log_moment_ = 0;                          // upper bound, for Chernoff's
   Sum narrow_, wide_;
   double ratio_ = 0;  // r; 0 where nothing was added
 };

@@ -53,9 +53,9 @@ TEST(InvertedLoss, HoldsAtEveryEpsilon) {
 
 // With q sampled at two rates, and with a plain Gaussian in it: the grid's certified bounds are another way.
 TEST(InvertedLoss, OverlapsAnotherWayForMixedPlans) {
-  const Event mixed = Event::composed({Event::repeated(Event::poisson_sampled(0.05, Event::gaussian(2)), 300),
-                                       Event::repeated(Event::poisson_sampled(0.01, Event::gaussian(0.9)), 900),
-                                       Event::gaussian(5)});
+  const Event mixed = Event::composed(
+      {Event::repeated(Event::poisson_sampled(0.05, Event::gaussian(2)), 300),
+       Event::repeated(Event::poisson_sampled(0.01, Event::gaussian(0.9)), 900), Event::gaussian(5)});
   // A Laplace of next to no loss sends the plan to the grid.
   const Event by_grid = Event::composed({mixed, Event::laplace(1e7)});
   for (const Relation relation : {Relation::kAddOrRemoveOne, Relation::kReplaceOne}) {
@@ -102,7 +102,59 @@ TEST(InvertedLoss, BoundsFewReleasesByAddingOne) {
   EXPECT_LT(before, 5e-4);
 }
 
-// What the added release adds to (1 - e^u)^+, by its Black-Scholes price: nowhere more than r of the wider one.
+// The rare part is the whole less what is common, where rounding lets one see it.
+TEST(LossSpectrum, RareOutcomesAreTheWholeWithoutTheCommonOnes) {
+  GaussianLosses losses;
+  losses.sampled.emplace_back(LossPair(Direction::kRemove, 0.01, 0.8), 40);
+  losses.sampled.emplace_back(LossPair(Direction::kReplace, 0.03, 1.5), 10);
+  const std::vector<OutcomeCut> cuts = {{2.5, 0.2}, {1.5, 0.3}};
+  constexpr double kTilt = 3, kStride = 2;
+  constexpr size_t kCount = 8;
+  const LossSpectrum whole = whole_spectrum(losses, kTilt, kStride, kCount),
+                     rare = rare_spectrum(losses, cuts, kTilt, kStride, kCount);
+  LossSpectrum common;
+  common.value.assign(kCount + 1, 1);
+  for (size_t i = 0; i < losses.sampled.size(); ++i) {
+    const auto& [pair, times] = losses.sampled[i];
+    const TiltedLoss loss(pair, kTilt, kStride * kCount, TiltedLoss::Part::kCommon, cuts[i]);
+    common.log_scale += times * loss.log_moment();
+    common.mean += times * loss.mean();
+    const auto psi = loss.transform(kStride, kCount);
+    for (size_t n = 1; n <= kCount; ++n) common.value[n] *= std::pow(psi[n - 1], times);
+  }
+  for (size_t n = 0; n <= kCount; ++n) {
+    const auto at = [&](const LossSpectrum& spectrum) {
+      return spectrum.value[n] * std::exp(spectrum.log_scale) *
+             std::polar(1.0, static_cast<double>(n) * kStride * spectrum.mean);
+    };
+    EXPECT_LE(std::abs(at(rare) - (at(whole) - at(common))), 1e-11 * std::exp(whole.log_scale)) << n;
+    EXPECT_LE(rare.error[n], 1e-10);
+  }
+}
+
+// Few hits in many releases, and a delta far below their probability.
+TEST(InvertedLoss, SeesRareOutcomes) {
+  GaussianLosses losses;
+  losses.sampled.emplace_back(LossPair(Direction::kRemove, 3.3e-6, 0.47), 384);
+  constexpr double kDelta = 3.7e-9;
+  const auto sum = InvertedLoss::at_delta(losses, kDelta, 1e-4, kUnknown);
+  ASSERT_TRUE(sum);
+  const double lower = sum->epsilon_lower(kDelta), upper = sum->epsilon_upper(kDelta);
+  EXPECT_LT(upper - lower, 1e-3);
+  // One release at a time passes epsilon but for about count^2 rate^2: delta is count times that of one,
+  // where the other ones' losses, each below 1e-4, move epsilon by at most 0.01 to either side.
+  const LossPair& pair = losses.sampled[0].first;
+  const auto one = [&](double epsilon) {
+    const double t = pair.threshold(epsilon);
+    const LossPair::Masses above = pair.between(t, std::numeric_limits<double>::infinity());
+    return 384 * (above.p - std::exp(epsilon) * above.q);
+  };
+  EXPECT_GE(one(lower - 0.01), kDelta * 0.99);
+  EXPECT_LE(one(upper + 0.01), kDelta * 1.01);
+}
+
+// What the added release adds to (1 - e^u)^+, by its Black-Scholes price: nowhere more than r of the wider
+// one.
 TEST(InvertedLoss, NarrowBumpIsAtMostTheRatioOfTheWideOne) {
   const auto bump = [](double u, double mu) {
     const double d = -u / mu + mu / 2;

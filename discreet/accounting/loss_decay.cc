@@ -11,8 +11,8 @@ namespace {
 using Direction = LossPair::Direction;
 
 constexpr size_t kCells = 48;
-constexpr double kOctave = 8;           // distances kept, from one to its double
-constexpr double kUp = 1 + 1e-9;        // outweighs the roundings below
+constexpr double kOctave = 8;     // distances kept, from one to its double
+constexpr double kUp = 1 + 1e-9;  // outweighs the roundings below
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 double log_normal(double t) {
@@ -25,8 +25,8 @@ double most_log_normal(double low, double high, double mean) {
 }
 
 struct Cell {
-  double low, high;               // of t
-  double loss_low, loss_high;     // of the loss
+  double low, high;                // of t
+  double loss_low, loss_high;      // of the loss
   LossPair::Hits at_low, at_high;  // up grows in t, down falls
 };
 
@@ -66,13 +66,12 @@ LossDecay::LossDecay(const LossPair& pair, double tilt, const TiltedLoss& tilted
     cell.loss_high = pair.loss(cell.high);
     cell.at_low = i > 0 ? cells[i - 1].at_high : pair.hits(cell.low);
     cell.at_high = pair.hits(cell.high);
-    mass[i] = std::exp(std::log(pair.between(cell.low, cell.high).p) + tilt * cell.loss_low -
-                       tilted.log_moment()) /
-              kUp;
+    mass[i] =
+        std::exp(std::log(pair.between(cell.low, cell.high).p) + tilt * cell.loss_low - tilted.log_moment()) /
+        kUp;
     mass_ += mass[i];
     const double slope = pair.shift() * (cell.at_low.up + cell.at_high.down);
-    const double most =
-        std::exp(most_log_density(pair, tilt, cell) - tilted.log_moment()) / slope * kUp;
+    const double most = std::exp(most_log_density(pair, tilt, cell) - tilted.log_moment()) / slope * kUp;
     // The ends, twice over, count in the cells that touch them.
     const double ends = (i == 0 ? 1 : 0) + (i + 1 == kCells ? 1 : 0);
     variation_ += most * (ends + steepest(pair, tilt, cell) * (cell.high - cell.low));
@@ -86,7 +85,8 @@ LossDecay::LossDecay(const LossPair& pair, double tilt, const TiltedLoss& tilted
       const double near = cells[k].loss_low - cells[i].loss_high,
                    far = cells[k].loss_high - cells[i].loss_low;
       const double at = std::ceil(std::max(0.0, (std::log2(far) - log_first_) * kOctave + 1e-9));
-      squares_[std::min(static_cast<size_t>(at), squares_.size() - 1)] += 2 * mass[i] * mass[k] * near * near / kUp;
+      squares_[std::min(static_cast<size_t>(at), squares_.size() - 1)] +=
+          2 * mass[i] * mass[k] * near * near / kUp;
     }
   for (size_t i = 1; i < squares_.size(); ++i) squares_[i] += squares_[i - 1];
 }

@@ -1,14 +1,14 @@
 // How fast the characteristic function psi(f) of one Poisson-sampled Gaussian release's tilted loss L decays:
-// upper bounds on |psi|, for all frequencies from some one on, without computing it there. Two are taken, from
-// cells that hold most of the tilted distribution, and the less counts.
+// upper bounds on |psi|, for all frequencies from some one on, without computing it there. Two are taken,
+// from cells that hold most of the tilted distribution, and the less counts.
 //
-// Middle frequencies. With an independent copy L' and D = L - L', 1 - |psi(f)|^2 = E 2 sin^2(f D / 2), and for
-// |f D| <= u <= pi, sin^2(f D / 2) >= (sin(u / 2) / (u / 2))^2 (f D / 2)^2. So it is at least that factor times
-// f^2 / 2 E[D^2; |D| <= u / f], which the cells bound from below, pair by pair.
+// Middle frequencies. With an independent copy L' and D = L - L', 1 - |psi(f)|^2 = E 2 sin^2(f D / 2), and
+// for |f D| <= u <= pi, sin^2(f D / 2) >= (sin(u / 2) / (u / 2))^2 (f D / 2)^2. So it is at least that factor
+// times f^2 / 2 E[D^2; |D| <= u / f], which the cells bound from below, pair by pair.
 //
 // High frequencies. L has a density g = (density of t) / (dL / dt), and by parts |integral over the cells of
-// g e^(i f l) dl| <= (g at both ends + total variation of g) / f. What is outside of the cells adds at most its
-// mass.
+// g e^(i f l) dl| <= (g at both ends + total variation of g) / f. What is outside of the cells adds at most
+// its mass.
 #pragma once
 
 #include <utility>

@@ -12,37 +12,53 @@ namespace {
 
 using Direction = LossPair::Direction;
 
-constexpr double kReach = 9.5;       // standard deviations beyond the means of the tilted mixture
-constexpr double kExponent = 40;     // the rule's relative error is about e^-40
+constexpr double kReach = 9.5;    // standard deviations beyond the means of the tilted mixture
+constexpr double kExponent = 40;  // the rule's relative error is about e^-40
 constexpr double kRounding = 0x1p-53;
 
-// From some t on, d ln(integrand) / dt is at most kReach less than 0; before -kReach it is at least kReach.
-double furthest(const LossPair& pair, double tilt) {
+// Where to begin and end: beyond, the integrand falls at least as e^(-kReach |t - end|).
+struct Range {
+  double begin = -kReach, end = 0;
+};
+
+// d ln(integrand) / dt is -t and between 0 and shift (1 + tilt, tilt or 1 + 2 tilt) more.
+Range range_of(const LossPair& pair, double tilt, TiltedLoss::Part part, const OutcomeCut& cut) {
+  Range range;
   switch (pair.direction()) {
-    case Direction::kRemove: return (1 + tilt) * pair.shift() + kReach;
-    case Direction::kReplace: return (1 + 2 * tilt) * pair.shift() + kReach;
-    case Direction::kAdd: break;
+    case Direction::kRemove: range.end = (1 + tilt) * pair.shift() + kReach; break;
+    case Direction::kReplace: range.end = (1 + 2 * tilt) * pair.shift() + kReach; break;
+    case Direction::kAdd: {
+      // -t + tilt shift down(t), which falls in t
+      double low = 0, high = tilt * pair.shift();
+      while (high > low + 0.1) {
+        const double middle = (low + high) / 2;
+        (middle < tilt * pair.shift() * pair.hits(middle + kReach).down ? low : high) = middle;
+      }
+      range.end = high + kReach;
+    }
   }
-  // -t + tilt shift down(t), which falls in t
-  double low = 0, high = tilt * pair.shift();
-  while (high > low + 0.1) {
-    const double middle = (low + high) / 2;
-    (middle < tilt * pair.shift() * pair.hits(middle + kReach).down ? low : high) = middle;
-  }
-  return high + kReach;
+  // d ln erfc(z) / dz <= -2 z
+  constexpr double kDepth = 7;
+  const double slope = 2 * kDepth / cut.width;
+  if (part == TiltedLoss::Part::kCommon && slope > (1 + 2 * tilt) * pair.shift() + 2 * kReach)
+    range.end = std::min(range.end, std::max(cut.at + kDepth * cut.width, range.begin + 1));
+  if (part == TiltedLoss::Part::kRare && slope > range.end + kReach)
+    range.begin = std::max(range.begin, std::min(cut.at - kDepth * cut.width, range.end - 1));
+  return range;
 }
 
 // The widest stride with that relative error, over strips of the plane.
-double widest_stride(const LossPair& pair, double tilt, double frequency) {
+double widest_stride(const LossPair& pair, double tilt, double frequency, const OutcomeCut& cut) {
   constexpr int kStrips = 24;
   const double turns = pair.direction() == Direction::kReplace ? 2 : 1,
                power = pair.direction() == Direction::kRemove ? 0 : tilt;
-  const double widest = std::min(0.98 * std::numbers::pi / pair.shift(), 12.0);
+  const double sharp = std::isfinite(cut.at) ? 1 / (cut.width * cut.width) : 0;
+  const double widest = std::min({0.98 * std::numbers::pi / pair.shift(), 12.0, 8 / std::sqrt(sharp + 1e-9)});
   double best = 0;
   for (int i = 1; i <= kStrips; ++i) {
     const double a = widest * i / kStrips;
-    const double growth =
-        a * a / 2 + turns * frequency * pair.shift() * a - power * std::log(std::cos(pair.shift() * a / 2));
+    const double growth = a * a * (0.5 + sharp) + turns * frequency * pair.shift() * a -
+                          power * std::log(std::cos(pair.shift() * a / 2));
     best = std::max(best, 2 * std::numbers::pi * a / (kExponent + growth));
   }
   return best;
@@ -50,19 +66,24 @@ double widest_stride(const LossPair& pair, double tilt, double frequency) {
 
 }  // namespace
 
-double TiltedLoss::points(const LossPair& pair, double tilt, double most_frequency) {
-  return (furthest(pair, tilt) + kReach) / widest_stride(pair, tilt, most_frequency) + 2;
+double TiltedLoss::points(const LossPair& pair, double tilt, double most_frequency, Part part,
+                          const OutcomeCut& cut) {
+  const Range range = range_of(pair, tilt, part, cut);
+  return (range.end - range.begin) / widest_stride(pair, tilt, most_frequency, cut) + 2;
 }
 
-TiltedLoss::TiltedLoss(const LossPair& pair, double tilt, double most_frequency) {
-  const double last = furthest(pair, tilt), shift = pair.shift(), steepest = (1 + 2 * tilt) * shift;
-  const double stride = widest_stride(pair, tilt, most_frequency);
-  const auto count = static_cast<size_t>((last + kReach) / stride) + 2;
+TiltedLoss::TiltedLoss(const LossPair& pair, double tilt, double most_frequency, Part part,
+                       const OutcomeCut& cut) {
+  const Range range = range_of(pair, tilt, part, cut);
+  const double shift = pair.shift(), steepest = (1 + 2 * tilt) * shift;
+  const double stride = widest_stride(pair, tilt, most_frequency, cut);
+  const double sign = part == Part::kRare ? -1 : 1;
+  const auto count = static_cast<size_t>((range.end - range.begin) / stride) + 2;
   loss_.resize(count);
   weight_.resize(count);
   double peak = -std::numeric_limits<double>::infinity();
   for (size_t i = 0; i < count; ++i) {
-    const double t = static_cast<double>(i) * stride - kReach;
+    const double t = static_cast<double>(i) * stride + range.begin;
     loss_[i] = pair.loss(t);
     const double log_p = pair.direction() == Direction::kRemove ? loss_[i] : pair.log_p(t);
     weight_[i] = -t * t / 2 + log_p + tilt * loss_[i];
@@ -71,6 +92,10 @@ TiltedLoss::TiltedLoss(const LossPair& pair, double tilt, double most_frequency)
   double sum = 0, first = 0;
   for (size_t i = 0; i < count; ++i) {
     weight_[i] = std::exp(weight_[i] - peak);
+    if (part != Part::kAll) {
+      const double t = static_cast<double>(i) * stride + range.begin;
+      weight_[i] *= std::erfc(sign * (t - cut.at) / cut.width) / 2;
+    }
     sum += weight_[i];
     first += weight_[i] * loss_[i];
   }
@@ -80,12 +105,17 @@ TiltedLoss::TiltedLoss(const LossPair& pair, double tilt, double most_frequency)
 
   // Roundings of t, the loss, the exponent; the sums; what the rule leaves out.
   double rounding = 0, by_frequency = 0, before = 0;
-  bulk_ = {-kReach, last};
+  bulk_ = {range.begin, range.end};
   for (size_t i = 0; i < count; ++i) {
-    const double t = static_cast<double>(i) * stride - kReach, at = std::abs(t);
+    const double t = static_cast<double>(i) * stride + range.begin, at = std::abs(t);
     const double of_loss = 4 * std::abs(loss_[i]) + 4 * shift * (at + shift);
     weight_[i] /= sum;
     rounding += weight_[i] * (4 * t * t + 4 * steepest * at + 2 * std::abs(pair.log_p(t)) + tilt * of_loss);
+    if (part != Part::kAll) {
+      // d ln erfc(z) / dz is at least -2 z - 2 for z > 0, -2 below.
+      const double z = sign * (t - cut.at) / cut.width;
+      rounding += weight_[i] * (8 + (2 * std::max(z, 0.0) + 2) * (2 * at / cut.width + std::abs(z)));
+    }
     by_frequency += weight_[i] * (of_loss + 4 * std::abs(mean_));
     loss_[i] -= mean_;
     variance_ += weight_[i] * loss_[i] * loss_[i];
@@ -107,12 +137,14 @@ TiltedLoss::TiltedLoss(const LossPair& pair, double tilt, double most_frequency)
   }
   loss_.resize(kept);
   weight_.resize(kept);
-  error_ = (16 + static_cast<double>(count) + 2 * rounding) * kRounding + 2 * (4 * std::exp(-kExponent) + left_out);
+  error_ = (16 + static_cast<double>(count) + 2 * rounding) * kRounding +
+           2 * (4 * std::exp(-kExponent) + left_out);
   error_by_frequency_ = by_frequency * kRounding;
 }
 
 double TiltedLoss::transform_error(double stride, size_t count) const {
-  return error_ + turning_error(loss_.size(), count) + stride * static_cast<double>(count) * error_by_frequency_;
+  return error_ + turning_error(loss_.size(), count) +
+         stride * static_cast<double>(count) * error_by_frequency_;
 }
 
 std::vector<std::complex<double>> TiltedLoss::transform(double stride, size_t count) const {

@@ -31,8 +31,8 @@ std::complex<long double> slow_moment(const LossPair& pair, double tilt, double 
   return sum * step * 0.398942280401432677939946L;
 }
 
-// For a whole tilt k - 1 the moment is a sum over how often the record was drawn (Mironov, Talwar, Zhang 2019,
-// section 3.3).
+// For a whole tilt k - 1 the moment is a sum over how often the record was drawn (Mironov, Talwar, Zhang
+// 2019, section 3.3).
 TEST(TiltedLoss, HasTheMomentOfWholeOrders) {
   for (const int order : {2, 3, 8, 32}) {
     const double rate = 0.02, noise = 1.3;
@@ -60,8 +60,9 @@ TEST(TiltedLoss, AgreesWithSlowIntegration) {
       const auto psi = loss.transform(stride, kCount);
       for (size_t n = 1; n <= kCount; ++n) {
         const double frequency = stride * static_cast<double>(n);
-        const std::complex<long double> slow = slow_moment(pair, at.tilt, frequency) / all *
-                                               std::polar(1.0L, -static_cast<long double>(frequency) * loss.mean());
+        const std::complex<long double> slow =
+            slow_moment(pair, at.tilt, frequency) / all *
+            std::polar(1.0L, -static_cast<long double>(frequency) * loss.mean());
         EXPECT_LE(std::abs(std::complex<long double>(psi[n - 1]) - slow),
                   loss.transform_error(stride, kCount) + 1e-13)
             << at.rate << " " << at.tilt << " " << n;
@@ -74,10 +75,12 @@ TEST(TiltedLoss, MeanAndVarianceAreDerivativesOfTheMoment) {
   for (const Case& at : kCases) {
     const LossPair pair(Direction::kReplace, at.rate, at.noise);
     const double step = 1e-3 * at.tilt;
-    const double before = TiltedLoss(pair, at.tilt - step).log_moment(), now = TiltedLoss(pair, at.tilt).log_moment(),
+    const double before = TiltedLoss(pair, at.tilt - step).log_moment(),
+                 now = TiltedLoss(pair, at.tilt).log_moment(),
                  after = TiltedLoss(pair, at.tilt + step).log_moment();
     const TiltedLoss loss(pair, at.tilt);
-    EXPECT_NEAR((after - before) / (2 * step), loss.mean(), 1e-4 * std::abs(loss.mean()) + 1e-3 * std::sqrt(loss.variance()));
+    EXPECT_NEAR((after - before) / (2 * step), loss.mean(),
+                1e-4 * std::abs(loss.mean()) + 1e-3 * std::sqrt(loss.variance()));
     EXPECT_NEAR((after - 2 * now + before) / (step * step), loss.variance(), 1e-3 * loss.variance());
   }
 }
