@@ -80,6 +80,7 @@ void LedgerState::take_in(const Entry& entry) {
       const bool after_runs = body.value("set_after_runs", false), first = record.caps.empty();
       const bool raised = body.at("raised_after_runs").get<bool>();
       if (raised || !after_runs) record.caps.clear();
+      std::erase_if(record.caps, [](const Cap& cap) { return cap.closed; });
       const bool holds_already = std::any_of(record.caps.begin(), record.caps.end(), [&](const Cap& cap) {
         return cap.epsilon == epsilon && cap.delta == delta;
       });
@@ -111,6 +112,16 @@ void LedgerState::take_in(const Entry& entry) {
       RunRecord& run = runs_.at(entry.subject);
       run.training_event = body.at("event");
       run.planned_steps = entry.amount;
+    } else if (kind == "restored") {
+      restorations_.push_back({body.at("entries"), body.at("head")});
+      for (auto& [id, run] : runs_) {
+        if (run.status != "reserved") continue;
+        run.status = "given-up";
+        run.charges_lost = true;
+        run.ended = entry.time;
+      }
+      for (auto& [id, dataset] : datasets_)
+        for (Cap& cap : dataset.record.caps) cap.closed = true;
     } else if (kind == "settle") {
       RunRecord& run = runs_.at(entry.subject);
       run.status = "settled";
@@ -139,6 +150,7 @@ std::vector<std::string> LedgerState::dataset_ids() const {
 
 DatasetRecord LedgerState::record(const std::string& id) const {
   DatasetRecord record = datasets_.at(resolve(id)).record;
+  record.charges_lost = !restorations_.empty();  // also of one that looks new: its first entry may be lost
   for (const std::string& run_id : run_order_) {
     const RunRecord& run = runs_.at(run_id);
     if (resolve(run.dataset) == record.id) record.runs.push_back(run);
