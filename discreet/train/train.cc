@@ -55,8 +55,8 @@ Ledger open_ledger(const TrainJob& job) {
   return ledger;
 }
 
-// The owner's word from the flags; where they say nothing and the ledger is in doubt, from the terminal. It
-// is never kept: it says how much is shared, which is private.
+// The owner's word from the flags; where they say nothing and the ledger is in doubt, from the terminal, and
+// from nowhere else: how much is shared is private.
 Identity identity_of(const TrainJob& job, const Ledger& ledger, const DatasetSketch& sketch) {
   const Identity said{job.same_as.value_or(""), job.new_dataset};
   if (!said.same_as.empty() || said.new_dataset) return said;
