@@ -11,7 +11,7 @@
 namespace discreet {
 namespace {
 
-constexpr double kMostNoise = 1e6, kNearNoise = 1.01;
+constexpr double kMostNoise = 1e6, kNearNoise = 1.001;
 constexpr double kRounding = 1e-12;  // decimal fractions are not exact in binary
 
 RenyiCost cost_of(const DatasetRecord& dataset, const PrivacyFilter& filter) {

@@ -36,7 +36,7 @@ Admission admission(const DatasetRecord& dataset);
 // itself: asked with a charge recorded that is not made yet.
 bool within_caps(const DatasetRecord& dataset, const RunRecord& run);
 
-// The least noise multiplier from `noise` on, to within a hundredth, at which `run`, one of the data set's
+// The least noise multiplier from `noise` on, to within a thousandth, at which `run`, one of the data set's
 // runs, keeps within the caps with the plan `plan_at` gives for it; `noise` where none does, up to a million
 // times that.
 double noise_with_room(DatasetRecord dataset, const RunRecord& run,

@@ -198,7 +198,7 @@ TEST_F(CapTest, APlanTakesTheNoiseThatTheCapHasRoomFor) {
   ASSERT_FALSE(fits(1));
   const double taken = ledger.set_training(run, plan_at, 1, 100, {0.9 * epsilon, 9e-7});
   EXPECT_TRUE(fits(taken));
-  EXPECT_FALSE(fits(taken / 1.02));
+  EXPECT_FALSE(fits(taken / 1.002));
   EXPECT_EQ(Event::from_json(ledger.run(run).training_event), plan_at(taken));
   EXPECT_LE(used_share(record()), 1);
 }
@@ -234,17 +234,15 @@ TEST_F(CapTest, NoRunIsRefusedAfterItsStatistics) {
 // Where the cap was lowered since, there may be no room at all.
 TEST_F(CapTest, ACapThatWasLoweredSinceMayLeaveNoRoom) {
   cap(8);
-  const std::string run = reserve(5);
+  const std::string run = reserve(5), other = reserve(0.1);
   cap(1);
-  ledger.set_cap("people", 0.01, 1e-9, kAdd, "row");
   const auto plan_at = [](double noise) { return Event::repeated(Event::gaussian(noise), 1); };
-  EXPECT_GT(ledger.set_training(run, plan_at, 2, 1, {5, 1e-6}), 100);
-  const std::string other = ledger.reserve({"people", 1e-3, 1e-10, kAdd, "row", ""});
+  EXPECT_GT(ledger.set_training(run, plan_at, exact_noise(5, 1e-6), 1, {5, 1e-6}), exact_noise(1, 1e-5));
   ledger.charge_steps(run, 1);
   ledger.give_up(run);
-  ledger.set_cap("people", 1e-6, 1e-12, kAdd, "row");
+  cap(0.1);
   EXPECT_EQ(kind_of([&] {
-              ledger.set_training(other, plan_at, 100, 1, {1e-3, 1e-10});
+              ledger.set_training(other, plan_at, exact_noise(0.1, 1e-6), 1, {0.1, 1e-6});
             }),
             ErrorKind::kBudgetExhausted);
 }
