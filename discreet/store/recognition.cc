@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
-#include <istream>
 #include <ostream>
 
 namespace discreet {
@@ -33,7 +32,8 @@ Recognition recognise(const LedgerState& state, const SketchKey& key, const Data
   return recognition;
 }
 
-Identity ask_same_or_new(const Recognition& recognition, std::istream& in, std::ostream& out) {
+Identity ask_same_or_new(const Recognition& recognition,
+                         const std::function<std::optional<std::string>()>& next_line, std::ostream& out) {
   std::string names;
   double shared = 0;
   for (const auto& known : recognition.known) {
@@ -50,13 +50,13 @@ Identity ask_same_or_new(const Recognition& recognition, std::istream& in, std::
          "  new   nobody is in both: costs are counted apart\n";
   for (;;) {
     out << "same or new? [same] " << std::flush;
-    std::string line, answer;
-    const bool ended = !std::getline(in, line);
-    for (const char c : line)
+    const std::optional<std::string> line = next_line();
+    if (!line) out << "\n";
+    std::string answer;
+    for (const char c : line.value_or(""))
       if (!std::isspace(static_cast<unsigned char>(c)))
         answer += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    if (ended) out << "\n";
-    if (ended || answer.empty() || answer == "same") return {};
+    if (answer.empty() || answer == "same") return {};
     if (answer == "new") return {.same_as = "", .new_dataset = true};
   }
 }

@@ -2,7 +2,9 @@
 // the owner's word where that is in doubt.
 #pragma once
 
+#include <functional>
 #include <iosfwd>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,7 +39,9 @@ struct Recognition {
 Recognition recognise(const LedgerState& state, const SketchKey& key, const DatasetSketch& sketch);
 
 // Asks at a terminal whether the data set is the known one, changed ("same", also at an empty answer or the
-// end of the input), or "new"; says roughly how much is shared, so `out` must be no file and no log.
-Identity ask_same_or_new(const Recognition& recognition, std::istream& in, std::ostream& out);
+// end of the input), or "new". `next_line` gives what is typed, nothing at the end. What is written to `out`
+// says roughly how much is shared, so that must be no file and no log.
+Identity ask_same_or_new(const Recognition& recognition,
+                         const std::function<std::optional<std::string>()>& next_line, std::ostream& out);
 
 }  // namespace discreet

@@ -78,7 +78,11 @@ TEST_F(RecognitionTest, TheOwnersWord) {
   const auto answer = [&](const std::string& typed) {
     std::istringstream in(typed);
     std::ostringstream out;
-    const Identity identity = ask_same_or_new(doubt, in, out);
+    const auto next_line = [&] {
+      std::string line;
+      return std::getline(in, line) ? std::optional(line) : std::nullopt;
+    };
+    const Identity identity = ask_same_or_new(doubt, next_line, out);
     EXPECT_NE(out.str().find("'people': about 90 %"), std::string::npos) << out.str();
     EXPECT_EQ(identity.same_as, "");
     return identity.new_dataset;

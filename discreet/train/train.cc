@@ -1,5 +1,6 @@
 #include "discreet/train/train.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <iostream>
@@ -55,6 +56,17 @@ Ledger open_ledger(const TrainJob& job) {
   return ledger;
 }
 
+// A line that is typed at the terminal, nothing at its end. kInterrupted at Ctrl-C.
+std::optional<std::string> typed_line() {
+  pollfd terminal{STDIN_FILENO, POLLIN, 0};
+  constexpr int kLookAgain = 100;  // milliseconds
+  do {
+    if (interrupted()) throw Error(ErrorKind::kInterrupted, "stopped before anything was charged");
+  } while (::poll(&terminal, 1, kLookAgain) <= 0);
+  std::string line;
+  return std::getline(std::cin, line) ? std::optional(line) : std::nullopt;
+}
+
 // The owner's word from the flags; where they say nothing and the ledger is in doubt, from the terminal, and
 // from nowhere else: how much is shared is private.
 Identity identity_of(const TrainJob& job, const Ledger& ledger, const DatasetSketch& sketch) {
@@ -62,7 +74,7 @@ Identity identity_of(const TrainJob& job, const Ledger& ledger, const DatasetSke
   if (!said.same_as.empty() || said.new_dataset) return said;
   if (isatty(STDIN_FILENO) != 1 || isatty(STDERR_FILENO) != 1) return said;
   const Recognition recognition = ledger.recognise(sketch);
-  return recognition.in_doubt ? ask_same_or_new(recognition, std::cin, std::cerr) : said;
+  return recognition.in_doubt ? ask_same_or_new(recognition, typed_line, std::cerr) : said;
 }
 
 // A digest of every record under the run's secret key: tells a resumed run that its data changed, and nobody

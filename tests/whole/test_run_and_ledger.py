@@ -3,6 +3,7 @@ import json
 import os
 import pty
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -123,8 +124,8 @@ def test_a_resumed_run_keeps_the_architecture_it_began_with(images):
     assert images.run("verify", "p.discreet", "--json").json["valid"] is True
 
 
-def answered(place, answer, *arguments):
-    """The command at a terminal: what it printed there, once the question was answered if there was one."""
+def answered(place, answer, *arguments, code=0):
+    """The command at a terminal: what it printed there, once the question was answered (None: with Ctrl-C)."""
     master, terminal = pty.openpty()
     process = subprocess.Popen(place.command(*arguments), cwd=place.path, env=place.environment, stdin=terminal,
                                stdout=subprocess.DEVNULL, stderr=terminal)
@@ -142,9 +143,9 @@ def answered(place, answer, *arguments):
             asked = True
             charged = place.run("budget", "--json").json["datasets"]
             assert all(run["status"] == "settled" for dataset in charged for run in dataset["runs"])
-            os.write(master, answer)
+            process.send_signal(signal.SIGINT) if answer is None else os.write(master, answer)
     os.close(master)
-    assert process.wait(timeout=300) == 0, said
+    assert process.wait(timeout=300) == code, said
     return said.decode(), asked
 
 
@@ -165,6 +166,18 @@ def test_at_a_terminal_the_owner_says_whether_a_changed_data_set_is_the_same(pla
     assert len(place.run("budget", "--json").json["datasets"]) == data_sets
     for file in place.path.rglob("*"):
         assert not file.is_file() or b"of the smaller one" not in file.read_bytes(), file
+
+
+def test_interrupted_at_the_question_nothing_is_charged(place):
+    rows = people(1500).splitlines()
+    place.write("people.csv", "\n".join(rows[:-150]) + "\n")
+    place.write("later.csv", "\n".join(rows) + "\n")
+    place.run("train", "people.csv", *QUICK, "--out", "a.discreet")
+    before = place.run("budget", "history", "--json").json["head"]
+    said, asked = answered(place, None, "train", "later.csv", *QUICK, "--out", "b.discreet", code=130)
+    assert asked and "before anything was charged" in said
+    assert place.run("budget", "history", "--json").json["head"] == before
+    assert not (place.path / "b.discreet.run").exists()
 
 
 @pytest.mark.parametrize("flags, data_sets", [(["--same-as", "people"], 1), (["--new-dataset"], 2)])
