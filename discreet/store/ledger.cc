@@ -103,18 +103,9 @@ struct Ledger::Impl {
     store->for_each_after(state.count(), [&](const Entry& entry) { state.apply(entry); });
   }
 
-  std::string hash_of(int64_t number) const {
-    if (number == state.count()) return state.head();
-    std::string hash;
-    store->for_each_after(number - 1, [&](const Entry& entry) {
-      if (entry.number == number) hash = entry.hash;
-    });
-    return hash;
-  }
-
   // Whether the ledger goes on from what was seen, or the owner accepted that it does not.
   bool follows(const Extent& seen) const {
-    if (seen.entries <= state.count() && hash_of(seen.entries) == seen.head) return true;
+    if (seen.entries <= state.count() && store->hash_of(seen.entries) == seen.head) return true;
     const std::vector<Extent>& abandoned = state.restorations();
     return std::find(abandoned.begin(), abandoned.end(), seen) != abandoned.end();
   }
@@ -175,29 +166,6 @@ struct Ledger::Impl {
       refresh();
       return work();
     });
-  }
-
-  std::string find_dataset(const std::string& id_or_label) const {
-    if (state.datasets().count(id_or_label) != 0) return state.resolve(id_or_label);
-    std::vector<std::string> found, labels;
-    for (const std::string& id : state.dataset_ids()) {
-      for (const std::string& name : state.datasets().at(id).record.names) {
-        labels.push_back(name);
-        if (name == id_or_label) found.push_back(id);
-      }
-    }
-    if (found.size() > 1) {
-      std::string ids;
-      for (const std::string& id : found) ids += (ids.empty() ? "" : ", ") + id;
-      throw Error(ErrorKind::kInvalidArgument,
-                  "\"" + id_or_label + "\" is the name of several data sets; name one by its id: " + ids);
-    }
-    if (found.empty()) {
-      const std::string close = nearest(id_or_label, labels);
-      throw Error(ErrorKind::kNotFound, "no data set \"" + id_or_label + "\"" +
-                                            (close.empty() ? "" : "; did you mean \"" + close + "\"?"));
-    }
-    return found.front();
   }
 
   const RunRecord& find_run(const std::string& id) const {
@@ -305,7 +273,7 @@ std::string Ledger::identify(const DatasetSketch& sketch, const std::string& nam
   }
   return impl_->write([&] {
     const SketchKey key = SketchKey::load_or_create(impl_->store->key_path());
-    const std::string same = identity.same_as.empty() ? "" : impl_->find_dataset(identity.same_as);
+    const std::string same = identity.same_as.empty() ? "" : impl_->state.find_dataset(identity.same_as);
     const Recognition recognition =
         identity.new_dataset ? Recognition() : discreet::recognise(impl_->state, key, sketch);
     std::vector<std::string> matches;
@@ -331,7 +299,7 @@ std::string Ledger::reserve(const RunRequest& request) {
   check_amounts(request.epsilon, request.delta, request.unit);
   if (!request.label.empty()) check_label(request.label);
   return impl_->write([&] {
-    const DatasetRecord dataset = impl_->state.record(impl_->find_dataset(request.dataset));
+    const DatasetRecord dataset = impl_->state.record(impl_->state.find_dataset(request.dataset));
     RunRecord asked;
     asked.epsilon = request.epsilon;
     asked.delta = request.delta;
@@ -461,7 +429,7 @@ void Ledger::set_cap(const std::string& dataset, double epsilon, double delta, R
   impl_->write([&] {
     std::string id;
     try {
-      id = impl_->find_dataset(dataset);
+      id = impl_->state.find_dataset(dataset);
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::kNotFound) throw;
       id = fresh_id('d');
@@ -509,7 +477,7 @@ std::vector<DatasetRecord> Ledger::datasets() const {
 }
 
 DatasetRecord Ledger::dataset(const std::string& id_or_label) const {
-  return impl_->read([&] { return impl_->state.record(impl_->find_dataset(id_or_label)); });
+  return impl_->read([&] { return impl_->state.record(impl_->state.find_dataset(id_or_label)); });
 }
 
 std::vector<Entry> Ledger::history() const {

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "discreet/base/error.h"
+#include "discreet/base/text.h"
 
 namespace discreet {
 
@@ -146,6 +147,29 @@ std::vector<std::string> LedgerState::dataset_ids() const {
     if (datasets_.at(id).merged_into.empty()) ids.push_back(id);
   }
   return ids;
+}
+
+std::string LedgerState::find_dataset(const std::string& id_or_label) const {
+  if (datasets_.count(id_or_label) != 0) return resolve(id_or_label);
+  std::vector<std::string> found, labels;
+  for (const std::string& id : dataset_ids()) {
+    for (const std::string& name : datasets_.at(id).record.names) {
+      labels.push_back(name);
+      if (name == id_or_label) found.push_back(id);
+    }
+  }
+  if (found.size() > 1) {
+    std::string ids;
+    for (const std::string& id : found) ids += (ids.empty() ? "" : ", ") + id;
+    throw Error(ErrorKind::kInvalidArgument,
+                "\"" + id_or_label + "\" is the name of several data sets; name one by its id: " + ids);
+  }
+  if (found.empty()) {
+    const std::string close = nearest(id_or_label, labels);
+    throw Error(ErrorKind::kNotFound, "no data set \"" + id_or_label + "\"" +
+                                          (close.empty() ? "" : "; did you mean \"" + close + "\"?"));
+  }
+  return found.front();
 }
 
 DatasetRecord LedgerState::record(const std::string& id) const {

@@ -37,6 +37,8 @@ class LedgerState {
 
   // The data set that `id` stands for after merges; kNotFound if there is none.
   std::string resolve(const std::string& id) const;
+  // By id or label; kNotFound with the nearest label, kInvalidArgument if a label stands for several.
+  std::string find_dataset(const std::string& id_or_label) const;
   // With its runs, oldest first.
   DatasetRecord record(const std::string& id) const;
 
