@@ -31,6 +31,7 @@ function(discreet_room name)
       target_compile_options(${name}_test PRIVATE -fPIC)  # as the precompiled header was compiled
     endif()
     add_test(NAME ${name} COMMAND ${name}_test)
-    set_tests_properties(${name} PROPERTIES ENVIRONMENT "OMP_WAIT_POLICY=passive;DISCREET_SOURCE=${PROJECT_SOURCE_DIR}")
+    set_tests_properties(${name} PROPERTIES ENVIRONMENT
+      "OMP_WAIT_POLICY=passive;DISCREET_SOURCE=${PROJECT_SOURCE_DIR};XDG_STATE_HOME=${CMAKE_BINARY_DIR}/state")
   endif()
 endfunction()

@@ -116,24 +116,26 @@ void sync_folder(const fs::path& path) {
   if (::fsync(folder.get()) != 0 && errno != EINVAL) throw file_error(errno, "cannot sync the folder", path);
 }
 
-fs::path user_data_folder() {
-  const auto variable = [](const char* name) {
-    const char* value = std::getenv(name);
-    return fs::path(value != nullptr ? value : "");
-  };
-  fs::path folder = variable("DISCREET_HOME");
-  if (folder.empty()) {
-    fs::path base = variable("XDG_DATA_HOME");
-    if (!base.is_absolute()) {  // the XDG specification ignores relative paths
-      const fs::path home = variable("HOME");
-      if (home.empty()) {
-        throw Error(ErrorKind::kNotFound,
-                    "no home folder: set DISCREET_HOME to a folder for keys and ledger");
-      }
-      base = home / ".local" / "share";
-    }
-    folder = base / "discreet";
+namespace {
+
+fs::path variable(const char* name) {
+  const char* value = std::getenv(name);
+  return fs::path(value != nullptr ? value : "");
+}
+
+// "discreet" in the folder that `name` names, else in `usual` of the user's home. The XDG specification
+// ignores relative paths.
+fs::path xdg_folder(const char* name, const fs::path& usual, const std::string& without_home) {
+  fs::path base = variable(name);
+  if (!base.is_absolute()) {
+    const fs::path home = variable("HOME");
+    if (home.empty()) throw Error(ErrorKind::kNotFound, without_home);
+    base = home / usual;
   }
+  return base / "discreet";
+}
+
+const fs::path& made_private(const fs::path& folder) {
   std::error_code failure;
   if (folder.has_parent_path()) fs::create_directories(folder.parent_path(), failure);
   if (failure) throw file_error(failure.value(), "cannot make the folder", folder.parent_path());
@@ -142,6 +144,20 @@ fs::path user_data_folder() {
   }
   if (!fs::is_directory(folder, failure)) throw file_error(ENOTDIR, "cannot use the folder", folder);
   return folder;
+}
+
+}  // namespace
+
+fs::path user_data_folder() {
+  const fs::path own = variable("DISCREET_HOME");
+  return made_private(!own.empty() ? own
+                                   : xdg_folder("XDG_DATA_HOME", ".local/share",
+                                                "no home folder: set DISCREET_HOME to a folder for keys and "
+                                                "ledger"));
+}
+
+fs::path user_state_folder() {
+  return made_private(xdg_folder("XDG_STATE_HOME", ".local/state", "no home folder: set XDG_STATE_HOME"));
 }
 
 }  // namespace discreet

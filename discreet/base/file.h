@@ -26,6 +26,8 @@ void sync_folder(const std::filesystem::path& path);
 
 // $DISCREET_HOME, else $XDG_DATA_HOME/discreet, else ~/.local/share/discreet; made with mode 0700.
 std::filesystem::path user_data_folder();
+// $XDG_STATE_HOME/discreet, else ~/.local/state/discreet; made with mode 0700.
+std::filesystem::path user_state_folder();
 
 // The Error for errno `code` after `action` ("cannot read") on `path`.
 Error file_error(int code, std::string_view action, const std::filesystem::path& path);

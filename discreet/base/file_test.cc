@@ -149,5 +149,21 @@ TEST_F(Files, UserDataFolder) {
   EXPECT_EQ(kind_of([] { user_data_folder(); }), ErrorKind::kNotFound);
 }
 
+TEST_F(Files, UserStateFolder) {
+  const fs::path home = folder_ / "home", xdg = folder_ / "xdg";
+  const Environment set_home("HOME", home.c_str()), own("DISCREET_HOME", folder_.c_str());
+  {
+    const Environment set("XDG_STATE_HOME", xdg.c_str());
+    EXPECT_EQ(user_state_folder(), xdg / "discreet");
+    struct stat status {};
+    ASSERT_EQ(stat((xdg / "discreet").c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 0777, 0700u);
+  }
+  const Environment none("XDG_STATE_HOME", nullptr);
+  EXPECT_EQ(user_state_folder(), home / ".local/state/discreet");
+  const Environment no_home("HOME", nullptr);
+  EXPECT_EQ(kind_of([] { user_state_folder(); }), ErrorKind::kNotFound);
+}
+
 }  // namespace
 }  // namespace discreet

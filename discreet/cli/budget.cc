@@ -28,6 +28,14 @@ struct Flags {
   std::string path() const { return ledger ? *ledger : Ledger::default_path().string(); }
 };
 
+Ledger open(const Flags& flags) {
+  Ledger ledger = Ledger::open(flags.path());
+  if (const std::string trouble = ledger.counter_trouble(); !trouble.empty())
+    std::cerr << "warning: an older copy of the ledger that is put back would not be noticed here: "
+              << trouble << "\n";
+  return ledger;
+}
+
 std::string amount(double epsilon, double delta) {
   return "epsilon " + format_number(epsilon, 6) + ", delta " + format_number(delta);
 }
@@ -38,6 +46,7 @@ std::string progress(const RunRecord& run) {
     return "reserved" + alone + ", " + std::to_string(run.charged_steps) + " of " +
            (run.planned_steps == 0 ? "?" : std::to_string(run.planned_steps)) + " steps charged";
   }
+  if (run.charges_lost) return "ended when an older copy of the ledger was put back, counts in full";
   if (run.status != "given-up") return run.status + alone;
   return !run.anything_charged() ? "given up, nothing charged"
          : run.released_epsilon  ? "given up, statistics charged"
@@ -45,6 +54,11 @@ std::string progress(const RunRecord& run) {
 }
 
 void add_cap(Lines& lines, const DatasetRecord& dataset, const DatasetRecord::Spending& cap) {
+  if (dataset.cap_closed()) {
+    lines.add("cap", amount(cap.epsilon, cap.delta) +
+                         ", closed since charges were lost: no run is admitted until it is set anew");
+    return;
+  }
   lines.add("cap", amount(cap.epsilon, cap.delta) + " for all runs together (" +
                        terms(dataset.caps.back().relation, dataset.caps.back().unit) + ")");
   const double used = used_share(dataset), left = largest_further_run(dataset, cap.delta);
@@ -66,7 +80,7 @@ void add_cap(Lines& lines, const DatasetRecord& dataset, const DatasetRecord::Sp
 void add_together(Lines& lines, const DatasetRecord& dataset) {
   const bool counted = std::any_of(dataset.runs.begin(), dataset.runs.end(),
                                    [](const RunRecord& run) { return run.counts(); });
-  if (!counted || !dataset.spent()) return;
+  if (!counted || !dataset.spent() || dataset.charges_lost) return;
   const auto rung = together(dataset);
   lines.add("together", rung
                             ? "all runs are within epsilon " + format_number(*rung) + " at delta " +
@@ -78,6 +92,11 @@ void print_dataset(const DatasetRecord& dataset) {
   std::cout << dataset.name << "  (" << dataset.id << ")\n";
   Lines lines;
   if (!dataset.spent()) lines.add("note", "runs under several relations or units, which cannot be added");
+  if (dataset.charges_lost) {
+    lines.add("note",
+              "entries of the ledger are lost (an older copy was put back): what they charged is not "
+              "counted here");
+  }
   if (const auto cap = dataset.cap()) {
     add_cap(lines, dataset, *cap);
   } else {
@@ -103,7 +122,7 @@ int show(const std::vector<std::string>& arguments) {
   std::vector<DatasetRecord> datasets;
   const bool exists = Ledger::exists(flags.path());  // looking makes no ledger
   if (exists) {
-    const Ledger ledger = Ledger::open(flags.path());
+    const Ledger ledger = open(flags);
     datasets = name ? std::vector<DatasetRecord>{ledger.dataset(*name)} : ledger.datasets();
   } else if (flags.ledger || name) {
     throw Error(ErrorKind::kNotFound, "there is no ledger " + flags.path());
@@ -144,7 +163,7 @@ int set(const std::vector<std::string>& arguments) {
   const double delta = probability("--delta", delta_text);
   const Relation relation = parse_relation(relation_name);
   if (unit.empty()) throw Error(ErrorKind::kInvalidArgument, "--unit must be row or a column's name");
-  Ledger ledger = Ledger::open(flags.path());
+  Ledger ledger = open(flags);
   bool known = true;
   try {
     dataset = ledger.dataset(dataset).id;
@@ -182,7 +201,7 @@ int give_up(const std::vector<std::string>& arguments) {
   flags.add_to(app);
   if (!parse_arguments(app, arguments)) return 0;
   if (!Ledger::exists(flags.path())) throw Error(ErrorKind::kNotFound, "there is no ledger " + flags.path());
-  Ledger ledger = Ledger::open(flags.path());
+  Ledger ledger = open(flags);
   ledger.give_up(id);
   const RunRecord run = ledger.run(id);
   if (flags.json) {
@@ -201,6 +220,32 @@ int give_up(const std::vector<std::string>& arguments) {
   return 0;
 }
 
+int accept_restored(const std::vector<std::string>& arguments) {
+  CLI::App app(
+      "Goes on with an older copy of the ledger that was put back, where no newer one is left. What was "
+      "charged "
+      "since that copy is lost: no cap can hold over it. So every cap is closed until `discreet budget set` "
+      "sets "
+      "it anew, runs that were under way in the copy end and count in full, and the ledger says ever after "
+      "that "
+      "entries are lost. Refused where nothing shows that the ledger was set back.",
+      "discreet budget accept-restored");
+  Flags flags;
+  flags.add_to(app);
+  if (!parse_arguments(app, arguments)) return 0;
+  if (!Ledger::exists(flags.path())) throw Error(ErrorKind::kNotFound, "there is no ledger " + flags.path());
+  const Ledger ledger = Ledger::accept_restored(flags.path());
+  if (flags.json) {
+    std::cout << Json{{"ledger", flags.path()}, {"head", ledger.head()}}.dump() << "\n";
+    return 0;
+  }
+  std::cout
+      << "The ledger goes on from the older copy. What was charged since is lost and not counted: caps are "
+         "closed until they are set anew (discreet budget set), and runs that were under way have ended and "
+         "count in full.\n";
+  return 0;
+}
+
 int history(const std::vector<std::string>& arguments) {
   CLI::App app("Every record of the ledger, oldest first.", "discreet budget history");
   Flags flags;
@@ -211,7 +256,7 @@ int history(const std::vector<std::string>& arguments) {
   if (!Ledger::exists(flags.path())) {
     throw Error(ErrorKind::kNotFound, "there is no ledger " + flags.path());
   }
-  const Ledger ledger = Ledger::open(flags.path());
+  const Ledger ledger = open(flags);
   std::vector<std::string> subjects;  // of the entries to show; all if empty
   if (name) {
     const DatasetRecord dataset = ledger.dataset(*name);
@@ -263,6 +308,7 @@ int budget_command(const std::vector<std::string>& arguments) {
   if (word == "set") return set(rest);
   if (word == "history") return history(rest);
   if (word == "give-up") return give_up(rest);
+  if (word == "accept-restored") return accept_restored(rest);
   if (word == "show") return show(rest);
   if (word == "--help" || word == "-h") {
     std::cout
@@ -270,7 +316,8 @@ int budget_command(const std::vector<std::string>& arguments) {
            "usage: discreet budget [show] [DATASET]\n"
            "       discreet budget set DATASET --epsilon E --delta D [--relation R] [--unit COLUMN]\n"
            "       discreet budget history [DATASET]\n"
-           "       discreet budget give-up RUN\n\n"
+           "       discreet budget give-up RUN\n"
+           "       discreet budget accept-restored\n\n"
            "Each takes --ledger PATH (or a PostgreSQL URL) and --json; --help behind each tells more.\n";
     return 0;
   }
@@ -278,10 +325,11 @@ int budget_command(const std::vector<std::string>& arguments) {
     return show(arguments);  // of all data sets, or of the one that is named
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kNotFound || word.starts_with("-")) throw;
-    const std::string close = nearest(word, {"show", "set", "history", "give-up"});
+    const std::string close = nearest(word, {"show", "set", "history", "give-up", "accept-restored"});
     throw Error(close.empty() ? error.kind() : ErrorKind::kInvalidArgument,
                 std::string(error.what()) + "; behind budget stands a data set's name, or one of " +
-                    "show, set, history, give-up" + (close.empty() ? "" : "; did you mean " + close + "?"));
+                    "show, set, history, give-up, accept-restored" +
+                    (close.empty() ? "" : "; did you mean " + close + "?"));
   }
 }
 

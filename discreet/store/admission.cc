@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 
 #include "discreet/base/error.h"
 #include "discreet/base/text.h"
@@ -10,6 +11,7 @@
 namespace discreet {
 namespace {
 
+constexpr double kMostNoise = 1e6, kNearNoise = 1.001;
 constexpr double kRounding = 1e-12;  // decimal fractions are not exact in binary
 
 RenyiCost cost_of(const DatasetRecord& dataset, const PrivacyFilter& filter) {
@@ -35,6 +37,12 @@ std::string cap_words(const DatasetRecord& dataset) {
 
 void check_terms(const DatasetRecord& dataset, const RunRecord& run) {
   const Cap& cap = dataset.caps.back();
+  if (dataset.cap_closed()) {
+    throw Error(ErrorKind::kBudgetExhausted,
+                cap_words(dataset) +
+                    ", is closed: an older copy of the ledger was put back, and what had been charged since "
+                    "is not known; a cap that is set now (discreet budget set) counts only what is known");
+  }
   if (cap.relation != run.relation || cap.unit != run.unit) {
     throw Error(ErrorKind::kUnsupported, "the cap of \"" + dataset.name + "\" counts runs under " +
                                              terms(cap.relation, cap.unit) + "; this run is under " +
@@ -50,15 +58,38 @@ void check_terms(const DatasetRecord& dataset, const RunRecord& run) {
 
 bool within_caps(const DatasetRecord& dataset, const RunRecord& run) {
   return std::all_of(dataset.caps.begin(), dataset.caps.end(), [&](const Cap& cap) {
+    if (cap.closed) return false;
     if (const RunRecord* closing = closing_run(dataset, cap)) return closing->id == run.id;
     return cap.filter.fits(cost_of(dataset, cap.filter));
   });
 }
 
+double noise_with_room(DatasetRecord dataset, const RunRecord& run,
+                       const std::function<Event(double)>& plan_at, double noise) {
+  if (dataset.caps.empty()) return noise;
+  const auto own = std::find_if(dataset.runs.begin(), dataset.runs.end(),
+                                [&](const RunRecord& one) { return one.id == run.id; });
+  *own = run;
+  const auto admitted = [&](double multiplier) {
+    own->training_event = plan_at(multiplier).to_json();
+    return within_caps(dataset, *own);
+  };
+  if (admitted(noise)) return noise;
+  double low = noise, high = 2 * noise;
+  for (; !admitted(high); low = high, high *= 2)
+    if (!(high < kMostNoise * noise)) return noise;
+  while (high > kNearNoise * low) {
+    const double middle = (low + high) / 2;
+    (admitted(middle) ? high : low) = middle;
+  }
+  return high;
+}
+
 Admission admission(const DatasetRecord& dataset) {
   const RunRecord& run = dataset.runs.back();
   const bool certified = std::all_of(dataset.caps.begin(), dataset.caps.end(), [&](const Cap& cap) {
-    return run.epsilon <= cap.epsilon * (1 + kRounding) && run.delta <= cap.delta * (1 + kRounding);
+    return !cap.closed && run.epsilon <= cap.epsilon * (1 + kRounding) &&
+           run.delta <= cap.delta * (1 + kRounding);
   });
   if (!certified) return Admission::kRefused;  // even by itself
   if (within_caps(dataset, run)) return Admission::kByFilter;
@@ -119,15 +150,17 @@ double largest_further_run(const DatasetRecord& dataset, double delta) {
 double used_share(const DatasetRecord& dataset) {
   double used = 0;
   for (const Cap& cap : dataset.caps)
-    used = std::max(used,
-                    closing_run(dataset, cap) != nullptr ? 1 : cap.filter.used(cost_of(dataset, cap.filter)));
+    used = std::max(used, cap.closed ? std::numeric_limits<double>::infinity()
+                          : closing_run(dataset, cap) != nullptr
+                              ? 1
+                              : cap.filter.used(cost_of(dataset, cap.filter)));
   return used;
 }
 
 std::optional<double> together(const DatasetRecord& dataset) {
   const bool counted = std::any_of(dataset.runs.begin(), dataset.runs.end(),
                                    [](const RunRecord& run) { return run.counts(); });
-  if (!counted || !dataset.spent()) return std::nullopt;
+  if (!counted || !dataset.spent() || dataset.charges_lost) return std::nullopt;
   for (const double epsilon : kLadder) {
     const PrivacyFilter rung(epsilon, kLadderDelta / std::size(kLadder));
     if (rung.fits(cost_of(dataset, rung))) return epsilon;

@@ -12,9 +12,11 @@
 // nothing.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
+#include "discreet/accounting/event.h"
 #include "discreet/store/record.h"
 
 namespace discreet {
@@ -34,9 +36,15 @@ Admission admission(const DatasetRecord& dataset);
 // itself: asked with a charge recorded that is not made yet.
 bool within_caps(const DatasetRecord& dataset, const RunRecord& run);
 
-// The same for the ledger, with an Error where the answer is no: kBudgetExhausted, which says what is left;
-// kUnsupported for a run, or runs before it, under another relation or unit than the caps. `asked`: a run
-// that is not among the data set's yet.
+// The least noise multiplier from `noise` on, to within a thousandth, at which `run`, one of the data set's
+// runs, keeps within the caps with the plan `plan_at` gives for it; `noise` where none does, up to a million
+// times that.
+double noise_with_room(DatasetRecord dataset, const RunRecord& run,
+                       const std::function<Event(double)>& plan_at, double noise);
+
+// admission() and within_caps() for the ledger, with an Error where the answer is no: kBudgetExhausted, which
+// says what is left; kUnsupported for a run, or runs before it, under another relation or unit than the caps.
+// `asked`: a run that is not among the data set's yet.
 Admission check_admitted(const DatasetRecord& dataset, const RunRecord& asked);
 // `run`: one of the data set's, with the charge that is asked for, which `what` names.
 void check_within_caps(DatasetRecord dataset, const RunRecord& run, const std::string& what);
@@ -44,10 +52,11 @@ void check_within_caps(DatasetRecord dataset, const RunRecord& run, const std::s
 // The largest epsilon at which a further run with this delta would be admitted, to about a thousandth; 0 if
 // none.
 double largest_further_run(const DatasetRecord& dataset, double delta);
-// The share of the caps that is used, at least 0; above 1 where a cap was set below what runs had cost.
+// The share of the caps that is used, at least 0; above 1 where a cap was set below what runs had cost,
+// infinite where one is closed.
 double used_share(const DatasetRecord& dataset);
-// The lowest rung of the ladder that covers all runs. Empty where none does, where no run counts, and where
-// runs are of different relations or units.
+// The lowest rung of the ladder that covers all runs. Empty where none does, where no run counts, where
+// charges were lost, and where runs are of different relations or units.
 std::optional<double> together(const DatasetRecord& dataset);
 
 }  // namespace discreet

@@ -179,6 +179,74 @@ TEST_F(CapTest, APlanThatPassesTheCapIsRefusedBeforeItStarts) {
                       {epsilon, 1e-6});
 }
 
+// The same plan with as much more noise as the cap asks for. The least such noise by a slow search beside it.
+TEST_F(CapTest, APlanTakesTheNoiseThatTheCapHasRoomFor) {
+  const auto plan_at = [](double noise) {
+    return Event::repeated(Event::poisson_sampled(0.01, Event::gaussian(noise)), 100);
+  };
+  const double epsilon = pld_epsilon(plan_at(1), kAdd, 9e-7).upper / 0.9;
+  cap(1.3 * epsilon, 1e-6);
+  const std::string run = reserve(epsilon);
+  ASSERT_FALSE(ledger.run(run).closes_cap);
+  const Event statistics = Event::discrete_gaussian(60);
+  ledger.charge_statistics(run, statistics);
+  const Cap held = record().caps[0];
+  const auto fits = [&](double noise) {
+    return held.filter.fits(
+        renyi_cost(Event::composed({statistics, plan_at(noise)}), kAdd, held.filter.orders()));
+  };
+  ASSERT_FALSE(fits(1));
+  const double taken = ledger.set_training(run, plan_at, 1, 100, {0.9 * epsilon, 9e-7});
+  EXPECT_TRUE(fits(taken));
+  EXPECT_FALSE(fits(taken / 1.002));
+  EXPECT_EQ(Event::from_json(ledger.run(run).training_event), plan_at(taken));
+  EXPECT_LE(used_share(record()), 1);
+}
+
+// A run that was admitted always finds its noise, however small its reservation and whatever others took
+// since.
+TEST_F(CapTest, NoRunIsRefusedAfterItsStatistics) {
+  int raised = 0;
+  for (const auto& [rate, steps] :
+       std::vector<std::pair<double, int64_t>>{{0.001, 10}, {0.01, 100}, {0.5, 3}}) {
+    const auto plan_at = [&, q = rate, n = steps](double noise) {
+      return Event::repeated(Event::poisson_sampled(q, Event::gaussian(noise)), n);
+    };
+    cap(3, 1e-6);
+    std::vector<std::string> runs;
+    for (std::string run; kind_of([&] { run = reserve(0.8); }) == std::nullopt;) runs.push_back(run);
+    ASSERT_GE(runs.size(), 2u);
+    for (const std::string& run : runs) {
+      ledger.charge_statistics(run, Event::discrete_gaussian(100));
+      double enough = 0.3;  // about the noise that the plan's own share lets it take
+      while (pld_epsilon(plan_at(enough), kAdd, 9e-7).upper > 0.7) enough *= 1.1;
+      const double taken = ledger.set_training(run, plan_at, enough, steps, {0.7, 9e-7});
+      EXPECT_GE(taken, enough);
+      raised += taken > enough;
+      EXPECT_LE(used_share(record()), 1);
+    }
+    for (const std::string& run : runs) ledger.give_up(run);
+    cap(1000, 1e-3);
+  }
+  EXPECT_GT(raised, 0);
+}
+
+// Where the cap was lowered since, there may be no room at all.
+TEST_F(CapTest, ACapThatWasLoweredSinceMayLeaveNoRoom) {
+  cap(8);
+  const std::string run = reserve(5), other = reserve(0.1);
+  cap(1);
+  const auto plan_at = [](double noise) { return Event::repeated(Event::gaussian(noise), 1); };
+  EXPECT_GT(ledger.set_training(run, plan_at, exact_noise(5, 1e-6), 1, {5, 1e-6}), exact_noise(1, 1e-5));
+  ledger.charge_steps(run, 1);
+  ledger.give_up(run);
+  cap(0.1);
+  EXPECT_EQ(kind_of([&] {
+              ledger.set_training(other, plan_at, exact_noise(0.1, 1e-6), 1, {0.1, 1e-6});
+            }),
+            ErrorKind::kBudgetExhausted);
+}
+
 // Plans that are calibrated by privacy loss, under the least cap that lets their run start: the room that was
 // held is enough.
 TEST_F(CapTest, ThereIsRoomForUsualPlans) {
@@ -319,6 +387,8 @@ TEST_F(CapTest, ALedgerOfTheFirstFormatOpens) {
     sqlite3_finalize(update);
   }
   sqlite3_close(handle);
+  EXPECT_EQ(kind_of([&] { Ledger::open(path); }), ErrorKind::kDataLoss);  // it is not the one that was here
+  std::filesystem::remove_all(folder.path() / "state");
   ledger = Ledger::open(path);
   EXPECT_EQ(ledger.head(), previous);
   EXPECT_DOUBLE_EQ(used_share(record()), used);

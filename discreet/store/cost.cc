@@ -111,7 +111,7 @@ double share_of_statistics(const RunRecord& run) {
 
 RenyiCost cost_at(const RunRecord& run, const std::vector<double>& orders) {
   RenyiCost cost = renyi_cost(attempts_at_statistics(run), run.relation, orders);
-  const bool over = run.status != "reserved";
+  const bool over = run.status != "reserved" && !run.charges_lost;
   if (!run.training_event.is_null()) {
     Event plan = Event::from_json(run.training_event);
     const bool by_steps = plan.kind() == Event::Kind::kRepeated && plan.count() == run.planned_steps;

@@ -3,7 +3,8 @@
 //
 // Each entry's hash covers the entry and the hash before it (Haber and Stornetta 1991), so an entry that is
 // edited, inserted or removed anywhere but at the end does not fit what follows. Entries removed at the end,
-// or a whole older copy put back, show where a later head() is known: every certificate carries one.
+// or a whole older copy put back, show where a later head() is known: a counter is kept apart (counter.h),
+// and every certificate carries one.
 #pragma once
 
 #include <cstdint>
@@ -35,6 +36,14 @@ inline constexpr std::string_view kEntryKinds[] = {
     "steps",       // amount: steps charged so far
     "settle",      // {"epsilon","delta","certificate"}
     "give-up",
+    "restored",  // {"entries","head"}: the owner accepted that an older copy was put back
+};
+
+// How far a ledger goes: so many entries, and the hash of the last of them.
+struct Extent {
+  int64_t entries = 0;
+  std::string head;  // "" without entries
+  bool operator==(const Extent&) const = default;
 };
 
 // Hash of `entry` behind the entry whose hash is `previous` ("" for the first).

@@ -15,4 +15,12 @@ std::unique_ptr<EntryStore> EntryStore::open(const std::string& where,
   return std::make_unique<SqliteStore>(where, busy_timeout);
 }
 
+std::string EntryStore::hash_of(int64_t number) {
+  std::string hash;
+  for_each_after(number - 1, [&](const Entry& entry) {
+    if (entry.number == number) hash = entry.hash;
+  });
+  return hash;
+}
+
 }  // namespace discreet

@@ -35,6 +35,8 @@ class EntryStore {
   virtual int64_t last() = 0;  // number of the last entry; 0 without entries
   virtual void for_each_after(int64_t number, const std::function<void(Entry)>& take) = 0;  // in order
 
+  std::string hash_of(int64_t number);  // of the entry with this number; "" if there is none
+
   // Within a transaction.
   virtual void create(int64_t format) = 0;  // an empty ledger
   virtual void append(const Entry& entry) = 0;

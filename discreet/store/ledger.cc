@@ -9,6 +9,7 @@
 #include "discreet/base/random.h"
 #include "discreet/base/text.h"
 #include "discreet/store/admission.h"
+#include "discreet/store/counter.h"
 #include "discreet/store/entry_store.h"
 #include "discreet/store/state.h"
 
@@ -56,6 +57,7 @@ void check_label(const std::string& label) {
 struct Ledger::Impl {
   std::unique_ptr<EntryStore> store;
   mutable LedgerState state;
+  std::optional<LedgerCounter> counter;  // once the ledger's id is known
 
   explicit Impl(std::unique_ptr<EntryStore> where) : store(std::move(where)) {}
 
@@ -86,6 +88,13 @@ struct Ledger::Impl {
     }
   }
 
+  // Reads it all, or makes it where there is none.
+  void load() {
+    check_format();
+    refresh();
+    counter.emplace(state.id());
+  }
+
   // Takes in what this or another process appended since the last look.
   void refresh() {
     if (store->last() < state.count()) {
@@ -93,6 +102,30 @@ struct Ledger::Impl {
     }
     store->for_each_after(state.count(), [&](const Entry& entry) { state.apply(entry); });
   }
+
+  // Whether the ledger goes on from what was seen, or the owner accepted that it does not.
+  bool follows(const Extent& seen) const {
+    if (seen.entries <= state.count() && store->hash_of(seen.entries) == seen.head) return true;
+    const std::vector<Extent>& abandoned = state.restorations();
+    return std::find(abandoned.begin(), abandoned.end(), seen) != abandoned.end();
+  }
+
+  // `seen` must have been read before the last refresh(), or within a transaction.
+  void check_follows(const std::optional<Extent>& seen) const {
+    if (!seen || follows(*seen)) return;
+    throw Error(ErrorKind::kDataLoss,
+                std::string("it was set back to an older or another copy: ") +
+                    (seen->entries > state.count()
+                         ? "it has " + std::to_string(state.count()) + " entries, and had " +
+                               std::to_string(seen->entries)
+                         : "its entry " + std::to_string(seen->entries) + " is not the one that was there") +
+                    " (" + counter->path().string() +
+                    "); what was charged since is missing from it, so that caps cannot hold: put back the "
+                    "newest copy, or if there is none see discreet budget accept-restored --help");
+  }
+
+  // The ledger's committed entries have now been seen on this machine.
+  void note_seen() { counter->advance(state.extent(), state.restorations()); }
 
   void append(const std::string& kind, const std::string& subject, const std::string& body,
               int64_t amount = 0) {
@@ -109,12 +142,15 @@ struct Ledger::Impl {
       try {
         EntryStore::Transaction transaction(*store);
         refresh();
+        check_follows(counter->read());
         if constexpr (std::is_void_v<decltype(work())>) {
           work();
           transaction.commit();
+          note_seen();
         } else {
           auto result = work();
           transaction.commit();
+          note_seen();
           return result;
         }
       } catch (...) {
@@ -130,29 +166,6 @@ struct Ledger::Impl {
       refresh();
       return work();
     });
-  }
-
-  std::string find_dataset(const std::string& id_or_label) const {
-    if (state.datasets().count(id_or_label) != 0) return state.resolve(id_or_label);
-    std::vector<std::string> found, labels;
-    for (const std::string& id : state.dataset_ids()) {
-      for (const std::string& name : state.datasets().at(id).record.names) {
-        labels.push_back(name);
-        if (name == id_or_label) found.push_back(id);
-      }
-    }
-    if (found.size() > 1) {
-      std::string ids;
-      for (const std::string& id : found) ids += (ids.empty() ? "" : ", ") + id;
-      throw Error(ErrorKind::kInvalidArgument,
-                  "\"" + id_or_label + "\" is the name of several data sets; name one by its id: " + ids);
-    }
-    if (found.empty()) {
-      const std::string close = nearest(id_or_label, labels);
-      throw Error(ErrorKind::kNotFound, "no data set \"" + id_or_label + "\"" +
-                                            (close.empty() ? "" : "; did you mean \"" + close + "\"?"));
-    }
-    return found.front();
   }
 
   const RunRecord& find_run(const std::string& id) const {
@@ -196,10 +209,35 @@ Ledger::~Ledger() = default;
 Ledger Ledger::open(const std::string& where, std::chrono::milliseconds busy_timeout) {
   auto impl = std::make_unique<Impl>(EntryStore::open(where, busy_timeout));
   impl->named([&] {
-    impl->check_format();
-    impl->refresh();
+    impl->load();
+    const auto seen = impl->counter->read();
+    impl->refresh();  // what another process appended before it moved the counter
+    impl->check_follows(seen);
+    impl->note_seen();
   });
   return Ledger(std::move(impl));
+}
+
+Ledger Ledger::accept_restored(const std::string& where, std::chrono::milliseconds busy_timeout) {
+  auto impl = std::make_unique<Impl>(EntryStore::open(where, busy_timeout));
+  impl->named([&] {
+    impl->load();
+    EntryStore::Transaction transaction(*impl->store);
+    impl->refresh();
+    const auto seen = impl->counter->read();
+    if (!seen || impl->follows(*seen)) {
+      throw Error(ErrorKind::kInvalidArgument,
+                  "nothing to accept: as far as this user on this machine has seen it, it was not set back");
+    }
+    impl->append("restored", impl->state.id(), Json{{"entries", seen->entries}, {"head", seen->head}}.dump());
+    transaction.commit();
+    impl->note_seen();
+  });
+  return Ledger(std::move(impl));
+}
+
+std::string Ledger::counter_trouble() const {
+  return impl_->counter->trouble();
 }
 
 bool Ledger::exists(const std::string& where) {
@@ -221,6 +259,12 @@ DatasetSketch Ledger::new_sketch() {
   });
 }
 
+Recognition Ledger::recognise(const DatasetSketch& sketch) const {
+  return impl_->read([&] {
+    return discreet::recognise(impl_->state, SketchKey::load_or_create(impl_->store->key_path()), sketch);
+  });
+}
+
 std::string Ledger::identify(const DatasetSketch& sketch, const std::string& name, const Identity& identity) {
   check_label(name);
   if (sketch.empty()) throw Error(ErrorKind::kInvalidArgument, "the data set has no records");
@@ -229,19 +273,15 @@ std::string Ledger::identify(const DatasetSketch& sketch, const std::string& nam
   }
   return impl_->write([&] {
     const SketchKey key = SketchKey::load_or_create(impl_->store->key_path());
-    const std::string same = identity.same_as.empty() ? "" : impl_->find_dataset(identity.same_as);
+    const std::string same = identity.same_as.empty() ? "" : impl_->state.find_dataset(identity.same_as);
+    const Recognition recognition =
+        identity.new_dataset ? Recognition() : discreet::recognise(impl_->state, key, sketch);
     std::vector<std::string> matches;
-    bool seen = false;  // this very sketch is recorded already
     for (const std::string& id : impl_->state.dataset_ids()) {
       const auto& dataset = impl_->state.datasets().at(id);
-      // Named before it was seen (a cap set beforehand), or named by the owner.
+      // Named before it was seen (a cap set beforehand), named by the owner, or recognised.
       bool match = id == same || (dataset.sketches.empty() && dataset.record.name == name);
-      for (const std::string& sealed : dataset.sketches) {
-        const DatasetSketch known = DatasetSketch::unseal(key, sealed);
-        if (identity.new_dataset || known.similarity(sketch) < kSameSimilarity) continue;
-        match = true;
-        seen |= known == sketch;
-      }
+      for (const auto& known : recognition.known) match |= known.id == id;
       if (match) matches.push_back(id);
     }
     if (matches.empty()) {
@@ -250,7 +290,7 @@ std::string Ledger::identify(const DatasetSketch& sketch, const std::string& nam
     }
     const std::string id = matches.front();
     for (size_t other = 1; other < matches.size(); ++other) impl_->merge(id, matches[other]);
-    if (!seen) impl_->append("sketch", id, sketch.seal());
+    if (!recognition.exact) impl_->append("sketch", id, sketch.seal());
     return id;
   });
 }
@@ -259,7 +299,7 @@ std::string Ledger::reserve(const RunRequest& request) {
   check_amounts(request.epsilon, request.delta, request.unit);
   if (!request.label.empty()) check_label(request.label);
   return impl_->write([&] {
-    const DatasetRecord dataset = impl_->state.record(impl_->find_dataset(request.dataset));
+    const DatasetRecord dataset = impl_->state.record(impl_->state.find_dataset(request.dataset));
     RunRecord asked;
     asked.epsilon = request.epsilon;
     asked.delta = request.delta;
@@ -311,20 +351,29 @@ void Ledger::charge_statistics(const std::string& id, const Event& event) {
 
 void Ledger::set_training(const std::string& id, const Event& event, int64_t steps,
                           const BudgetShare& share) {
+  set_training(
+      id, [&](double) { return event; }, 0, steps, share);
+}
+
+double Ledger::set_training(const std::string& id, const std::function<Event(double)>& plan_at, double noise,
+                            int64_t steps, const BudgetShare& share) {
   if (steps < 1) throw Error(ErrorKind::kInvalidArgument, "the number of steps must be at least 1");
-  impl_->write([&] {
+  return impl_->write([&] {
     RunRecord run = impl_->open_run(id);
     if (!run.training_event.is_null()) {
       throw Error(ErrorKind::kInvalidArgument, "run " + id + " has its training plan already: it is fixed");
     }
-    run.training_event = event.to_json();
     run.planned_steps = steps;
+    const DatasetRecord dataset = impl_->state.record(run.dataset);
+    const double taken = noise_with_room(dataset, run, plan_at, noise);
+    run.training_event = plan_at(taken).to_json();
     check_covered(run, share);
-    check_within_caps(impl_->state.record(run.dataset), run, "the training plan");
+    check_within_caps(dataset, run, "the training plan");
     impl_->append(
         "training", id,
         Json{{"event", run.training_event}, {"epsilon", share.epsilon}, {"delta", share.delta}}.dump(),
         steps);
+    return taken;
   });
 }
 
@@ -380,7 +429,7 @@ void Ledger::set_cap(const std::string& dataset, double epsilon, double delta, R
   impl_->write([&] {
     std::string id;
     try {
-      id = impl_->find_dataset(dataset);
+      id = impl_->state.find_dataset(dataset);
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::kNotFound) throw;
       id = fresh_id('d');
@@ -428,7 +477,7 @@ std::vector<DatasetRecord> Ledger::datasets() const {
 }
 
 DatasetRecord Ledger::dataset(const std::string& id_or_label) const {
-  return impl_->read([&] { return impl_->state.record(impl_->find_dataset(id_or_label)); });
+  return impl_->read([&] { return impl_->state.record(impl_->state.find_dataset(id_or_label)); });
 }
 
 std::vector<Entry> Ledger::history() const {

@@ -14,8 +14,8 @@
 // it: what a run may release is checked and recorded in one transaction.
 //
 // Threat model: honest owners, crashing machines, several processes at once. Edited entries and damage are
-// noticed at open (kDataLoss); entries cut off at the end, or an older copy put back, only by comparing with
-// a later head().
+// noticed at open (kDataLoss); entries cut off at the end, or an older copy put back, at open and before
+// every charge where this machine's counter (counter.h) had seen more, else by comparing with a later head().
 //
 // Every call may throw kUnavailable (locked for longer than the timeout, full disk), kPermissionDenied
 // (read-only) and kDataLoss; each message names the ledger. One object belongs to one thread, and is not
@@ -25,6 +25,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -33,6 +34,7 @@
 #include "discreet/accounting/relation.h"
 #include "discreet/store/cost.h"
 #include "discreet/store/entry.h"
+#include "discreet/store/recognition.h"
 #include "discreet/store/record.h"
 #include "discreet/store/sketch.h"
 
@@ -51,33 +53,35 @@ struct RunRequest {
   std::string label = {};
 };
 
-// What the owner says about a data set, where the sketch alone would decide.
-struct Identity {
-  std::string same_as;       // id or label of the data set of which this is a changed form; "" if not said
-  bool new_dataset = false;  // shares no unit with any data set of the ledger
-};
-
 class Ledger {
  public:
   static constexpr int kFormatVersion = 1;
   static constexpr std::chrono::milliseconds kBusyTimeout{5000};
-  // Shared by at least this share of the smaller one's records, two data sets count as the same.
-  static constexpr double kSameSimilarity = 0.25;
+  static constexpr double kSameSimilarity = Recognition::kSame;
 
   static std::filesystem::path default_path();  // ledger.db in user_data_folder()
 
   // `where`: a file's path, or postgresql://USER@HOST/DATABASE (docs/ledger.md). Makes the ledger if there is
-  // none. kDataLoss for entries that were edited, a damaged file, or an empty or
-  // missing file whose key is still there; kUnsupported for a newer format.
+  // none. kDataLoss for entries that were edited, a damaged file, an older copy that was put back, or an
+  // empty or missing file whose key is still there; kUnsupported for a newer format.
   static Ledger open(const std::string& where, std::chrono::milliseconds busy_timeout = kBusyTimeout);
   // Whether there is one already; asking makes none.
   static bool exists(const std::string& where);
+  // The owner goes on with an older copy that was put back: recorded. What was charged since is not known, so
+  // runs that were under way end and count in full, and caps admit nothing until they are set anew.
+  // kInvalidArgument where nothing shows that the ledger was set back.
+  static Ledger accept_restored(const std::string& where,
+                                std::chrono::milliseconds busy_timeout = kBusyTimeout);
+  // Why an older copy that is put back would not be noticed by this user on this machine; "" if it would be.
+  std::string counter_trouble() const;
   Ledger(Ledger&&) noexcept;
   Ledger& operator=(Ledger&&) noexcept;
   ~Ledger();
 
   // An empty sketch under this ledger's key (beside the ledger, PATH.key, made at the first call).
   DatasetSketch new_sketch();
+  // What identify() would take the sketch for without the owner's word; records nothing.
+  Recognition recognise(const DatasetSketch& sketch) const;
   // Id of the data set that the sketch shows; one never seen is recorded under the label `name`, a known one
   // keeps its label until a run is reserved under another (RunRequest::label). The same id when it was
   // shuffled, renamed, a row added, a tenth removed; unsure counts as same. A data set with records of
@@ -103,6 +107,12 @@ class Ledger {
   // less) or the statistics pass the rest, and if a cap has no room for the plan: a reservation holds room
   // for a usual plan of its size.
   void set_training(const std::string& run, const Event& event, int64_t steps, const BudgetShare& share);
+  // The same for a plan that takes more noise where caps leave no room for `noise`: charged, and returned, is
+  // the least noise multiplier from `noise` on, to within a thousandth, that they admit. `plan_at` gives the
+  // plan's event for a noise multiplier. There is one for each run that the caps' filters admitted, since its
+  // reservation holds room; only a cap that was lowered or merged in since can leave none.
+  double set_training(const std::string& run, const std::function<Event(double)>& plan_at, double noise,
+                      int64_t steps, const BudgetShare& share);
   // Steps 1 to `up_to` are paid for when this returns. Each number is charged once: kInvalidArgument unless
   // charged_steps < up_to <= planned_steps. A resumed run goes on behind charged_steps.
   void charge_steps(const std::string& run, int64_t up_to);

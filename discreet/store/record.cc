@@ -47,6 +47,10 @@ std::optional<DatasetRecord::Spending> DatasetRecord::cap() const {
   return least;
 }
 
+bool DatasetRecord::cap_closed() const {
+  return std::any_of(caps.begin(), caps.end(), [](const Cap& one) { return one.closed; });
+}
+
 std::optional<DatasetRecord::Spending> DatasetRecord::spent() const {
   Spending sum;
   const RunRecord* first = nullptr;
@@ -68,6 +72,7 @@ Json DatasetRecord::to_json() const {
   Json json = {{"id", id}, {"name", name}, {"names", names}, {"cap", amounts(cap())}};
   json["spent"] = amounts(spent());
   json["left"] = json["used"] = json["together"] = nullptr;
+  json["charges_lost"] = charges_lost;
   if (!caps.empty()) {
     json["cap"]["relation"] = to_string(caps.back().relation);
     json["cap"]["unit"] = caps.back().unit;

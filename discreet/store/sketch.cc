@@ -119,11 +119,7 @@ double DatasetSketch::similarity(const DatasetSketch& other) const {
   }
   if (empty() || other.empty()) return 0;
   // Below the smaller of the two largest hashes both sketches are complete: there they are plain sets.
-  const auto complete_to = [](const DatasetSketch& sketch) {
-    return sketch.smallest_.size() == kSize ? *sketch.smallest_.rbegin()
-                                            : std::numeric_limits<uint64_t>::max();
-  };
-  const uint64_t limit = std::min(complete_to(*this), complete_to(other));
+  const uint64_t limit = std::min(complete_to(), other.complete_to());
   size_t mine = 0, shared = 0;
   for (uint64_t value : smallest_) {
     if (value > limit) break;
@@ -134,6 +130,16 @@ double DatasetSketch::similarity(const DatasetSketch& other) const {
       static_cast<size_t>(std::distance(other.smallest_.begin(), other.smallest_.upper_bound(limit)));
   const size_t smaller = std::min(mine, theirs);
   return smaller == 0 ? 0 : static_cast<double>(shared) / static_cast<double>(smaller);
+}
+
+bool DatasetSketch::covers(const DatasetSketch& other) const {
+  const auto end = other.smallest_.upper_bound(complete_to());
+  return std::all_of(other.smallest_.begin(), end, [&](uint64_t value) { return smallest_.contains(value); });
+}
+
+// Every record with a hash up to this one is in the sketch.
+uint64_t DatasetSketch::complete_to() const {
+  return smallest_.size() == kSize ? *smallest_.rbegin() : std::numeric_limits<uint64_t>::max();
 }
 
 std::string DatasetSketch::seal() const {

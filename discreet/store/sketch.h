@@ -55,6 +55,10 @@ class DatasetSketch {
   // must be made with one key.
   double similarity(const DatasetSketch& other) const;
 
+  // Whether each of the other's records that this sketch can tell of is in this data set: none of them is
+  // new, as far as one can see. True for the same data set and for a part of it.
+  bool covers(const DatasetSketch& other) const;
+
   bool operator==(const DatasetSketch& other) const { return smallest_ == other.smallest_; }
 
   std::string seal() const;  // of one length, whatever the data set
@@ -62,6 +66,7 @@ class DatasetSketch {
   static DatasetSketch unseal(const SketchKey& key, std::string_view sealed);
 
  private:
+  uint64_t complete_to() const;
   SketchKey key_;
   std::array<unsigned char, 16> hash_key_;
   std::set<uint64_t> smallest_;

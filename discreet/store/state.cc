@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "discreet/base/error.h"
+#include "discreet/base/text.h"
 
 namespace discreet {
 
@@ -80,6 +81,7 @@ void LedgerState::take_in(const Entry& entry) {
       const bool after_runs = body.value("set_after_runs", false), first = record.caps.empty();
       const bool raised = body.at("raised_after_runs").get<bool>();
       if (raised || !after_runs) record.caps.clear();
+      std::erase_if(record.caps, [](const Cap& cap) { return cap.closed; });
       const bool holds_already = std::any_of(record.caps.begin(), record.caps.end(), [&](const Cap& cap) {
         return cap.epsilon == epsilon && cap.delta == delta;
       });
@@ -111,6 +113,16 @@ void LedgerState::take_in(const Entry& entry) {
       RunRecord& run = runs_.at(entry.subject);
       run.training_event = body.at("event");
       run.planned_steps = entry.amount;
+    } else if (kind == "restored") {
+      restorations_.push_back({body.at("entries"), body.at("head")});
+      for (auto& [id, run] : runs_) {
+        if (run.status != "reserved") continue;
+        run.status = "given-up";
+        run.charges_lost = true;
+        run.ended = entry.time;
+      }
+      for (auto& [id, dataset] : datasets_)
+        for (Cap& cap : dataset.record.caps) cap.closed = true;
     } else if (kind == "settle") {
       RunRecord& run = runs_.at(entry.subject);
       run.status = "settled";
@@ -137,8 +149,32 @@ std::vector<std::string> LedgerState::dataset_ids() const {
   return ids;
 }
 
+std::string LedgerState::find_dataset(const std::string& id_or_label) const {
+  if (datasets_.count(id_or_label) != 0) return resolve(id_or_label);
+  std::vector<std::string> found, labels;
+  for (const std::string& id : dataset_ids()) {
+    for (const std::string& name : datasets_.at(id).record.names) {
+      labels.push_back(name);
+      if (name == id_or_label) found.push_back(id);
+    }
+  }
+  if (found.size() > 1) {
+    std::string ids;
+    for (const std::string& id : found) ids += (ids.empty() ? "" : ", ") + id;
+    throw Error(ErrorKind::kInvalidArgument,
+                "\"" + id_or_label + "\" is the name of several data sets; name one by its id: " + ids);
+  }
+  if (found.empty()) {
+    const std::string close = nearest(id_or_label, labels);
+    throw Error(ErrorKind::kNotFound, "no data set \"" + id_or_label + "\"" +
+                                          (close.empty() ? "" : "; did you mean \"" + close + "\"?"));
+  }
+  return found.front();
+}
+
 DatasetRecord LedgerState::record(const std::string& id) const {
   DatasetRecord record = datasets_.at(resolve(id)).record;
+  record.charges_lost = !restorations_.empty();  // also of one that looks new: its first entry may be lost
   for (const std::string& run_id : run_order_) {
     const RunRecord& run = runs_.at(run_id);
     if (resolve(run.dataset) == record.id) record.runs.push_back(run);

@@ -18,7 +18,8 @@ class LedgerState {
 
   int64_t count() const { return count_; }
   const std::string& head() const { return head_; }  // hash of the last entry, "" without entries
-  const std::string& id() const { return id_; }      // of the ledger
+  Extent extent() const { return {count_, head_}; }
+  const std::string& id() const { return id_; }  // of the ledger
 
   struct Dataset {
     DatasetRecord record;               // without its runs
@@ -29,8 +30,15 @@ class LedgerState {
   std::vector<std::string> dataset_ids() const;  // of those that stand for themselves, oldest first
   const std::map<std::string, RunRecord>& runs() const { return runs_; }
 
+  // Older copies of the ledger that were put back and accepted. What was charged between is not known: runs
+  // that were under way have ended and count in full, caps are closed until they are set anew.
+  // What had been seen before each:
+  const std::vector<Extent>& restorations() const { return restorations_; }
+
   // The data set that `id` stands for after merges; kNotFound if there is none.
   std::string resolve(const std::string& id) const;
+  // By id or label; kNotFound with the nearest label, kInvalidArgument if a label stands for several.
+  std::string find_dataset(const std::string& id_or_label) const;
   // With its runs, oldest first.
   DatasetRecord record(const std::string& id) const;
 
@@ -41,6 +49,7 @@ class LedgerState {
   std::map<std::string, Dataset> datasets_;
   std::map<std::string, RunRecord> runs_;
   std::vector<std::string> dataset_order_, run_order_;
+  std::vector<Extent> restorations_;
 };
 
 }  // namespace discreet

@@ -1,4 +1,5 @@
-// For this room's tests: a folder that goes away, and the kind of the Error that some work throws.
+// For this room's tests: a folder that goes away (and is the user's state folder meanwhile), and the kind of
+// the Error that some work throws.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -18,6 +19,7 @@ class TemporaryFolder {
     std::string name = std::filesystem::temp_directory_path() / "discreet-store-XXXXXX";
     if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp");
     path_ = name;
+    ::setenv("XDG_STATE_HOME", (path_ / "state").c_str(), 1);  // where ledgers are counted
   }
   ~TemporaryFolder() {
     std::error_code ignored;

@@ -1,7 +1,5 @@
 #include "discreet/train/resumed_plan.h"
 
-#include <cmath>
-
 namespace discreet {
 
 bool take_recorded_noise(TrainingPlan& training, const Event& recorded) {
@@ -14,8 +12,7 @@ bool take_recorded_noise(TrainingPlan& training, const Event& recorded) {
   TrainingPlan other = training;
   other.plan.noise_multiplier = release.noise_multiplier();
   const double now = *training.plan.noise_multiplier;
-  if (!(other.event() == recorded) || !(std::abs(release.noise_multiplier() - now) <= 1e-6 * now))
-    return false;
+  if (!(other.event() == recorded) || !(release.noise_multiplier() >= now * (1 - 1e-6))) return false;
   training = other;
   return true;
 }

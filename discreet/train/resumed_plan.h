@@ -7,9 +7,9 @@
 
 namespace discreet {
 
-// True where `recorded` is the event of this plan but for a noise multiplier that another processor's
-// rounding calibrated differently, by at most a millionth. The plan then has the recorded one, which the run
-// was charged for.
+// True where `recorded` is the event of this plan but for a noise multiplier that a cap raised, or that
+// another processor's rounding calibrated lower, by at most a millionth. The plan then has the recorded one,
+// which the run was charged for.
 bool take_recorded_noise(TrainingPlan& training, const Event& recorded);
 
 }  // namespace discreet

@@ -22,6 +22,12 @@ TEST(ResumedPlan, RoundingOfTheCalibrationIsNoOtherPlan) {
   EXPECT_EQ(training.event(), recorded);  // what was charged is what goes on
 }
 
+TEST(ResumedPlan, MoreNoiseForTheSakeOfACapIsNoOtherPlan) {
+  TrainingPlan training = planned();
+  EXPECT_TRUE(take_recorded_noise(training, planned(3).event()));
+  EXPECT_EQ(training.event(), planned(3).event());
+}
+
 TEST(ResumedPlan, AnythingElseIs) {
   for (const Event& recorded :
        {planned(1.5 * (1 - 1e-5)).event(), planned(1.5, 101).event(), planned(1.5, 100, 0.11).event(),

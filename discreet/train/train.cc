@@ -1,5 +1,6 @@
 #include "discreet/train/train.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <iostream>
@@ -47,7 +48,33 @@ class RemoveUnlessReserved {
 };
 
 Ledger open_ledger(const TrainJob& job) {
-  return Ledger::open(job.ledger ? *job.ledger : Ledger::default_path().string());
+  Ledger ledger = Ledger::open(job.ledger ? *job.ledger : Ledger::default_path().string());
+  if (const std::string trouble = ledger.counter_trouble(); !trouble.empty()) {
+    std::cerr << "warning: an older copy of the ledger that is put back would not be noticed here: "
+              << trouble << "\n";
+  }
+  return ledger;
+}
+
+// A line that is typed at the terminal, nothing at its end. kInterrupted at Ctrl-C.
+std::optional<std::string> typed_line() {
+  pollfd terminal{STDIN_FILENO, POLLIN, 0};
+  constexpr int kLookAgain = 100;  // milliseconds
+  do {
+    if (interrupted()) throw Error(ErrorKind::kInterrupted, "stopped before anything was charged");
+  } while (::poll(&terminal, 1, kLookAgain) <= 0);
+  std::string line;
+  return std::getline(std::cin, line) ? std::optional(line) : std::nullopt;
+}
+
+// The owner's word from the flags; where they say nothing and the ledger is in doubt, from the terminal, and
+// from nowhere else: how much is shared is private.
+Identity identity_of(const TrainJob& job, const Ledger& ledger, const DatasetSketch& sketch) {
+  const Identity said{job.same_as.value_or(""), job.new_dataset};
+  if (!said.same_as.empty() || said.new_dataset) return said;
+  if (isatty(STDIN_FILENO) != 1 || isatty(STDERR_FILENO) != 1) return said;
+  const Recognition recognition = ledger.recognise(sketch);
+  return recognition.in_doubt ? ask_same_or_new(recognition, typed_line, std::cerr) : said;
 }
 
 // A digest of every record under the run's secret key: tells a resumed run that its data changed, and nobody
@@ -73,7 +100,7 @@ void reserve(RunFolder& folder, Ledger& ledger, const PrivateData& data) {
   const TrainJob& job = folder.job();
   DatasetSketch sketch = ledger.new_sketch();
   data.for_each_record([&](std::string_view record) { sketch.add(record); });
-  const std::string dataset = ledger.identify(sketch, job.name, {job.same_as.value_or(""), job.new_dataset});
+  const std::string dataset = ledger.identify(sketch, job.name, identity_of(job, ledger, sketch));
   const std::string known = ledger.dataset(dataset).name;
   folder.store_digest(digest_of(data, folder.split_key()));
   ledger.reserve({.dataset = dataset,
@@ -232,8 +259,19 @@ TrainResult go_on(RunFolder& folder, Ledger& ledger, PrivateData& data,
   TrainingPlan training = make_training_plan(job, prepared, statistics ? share : 0.0, attempts);
   const RunRecord record = ledger.run(folder.run_id());
   if (record.planned_steps == 0) {
-    ledger.set_training(folder.run_id(), training.event(), *training.plan.steps,
-                        {training.plan.shares.training_epsilon, training.plan.shares.training_delta});
+    const double planned = *training.plan.noise_multiplier;
+    const auto plan_at = [&](double noise) {
+      training.plan.noise_multiplier = noise;
+      return training.event();
+    };
+    training.plan.noise_multiplier =
+        ledger.set_training(folder.run_id(), plan_at, planned, *training.plan.steps,
+                            {training.plan.shares.training_epsilon, training.plan.shares.training_delta});
+    if (*training.plan.noise_multiplier > planned) {
+      std::cerr << "note: the data set's cap has room for noise multiplier "
+                << format_number(*training.plan.noise_multiplier) << ", not for " << format_number(planned)
+                << ": this run takes more noise, and spends less\n";
+    }
   } else if (!take_recorded_noise(training, Event::from_json(record.training_event))) {
     throw Error(
         ErrorKind::kDataLoss,

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pathlib
+import sqlite3
 import subprocess
 
 import pytest
@@ -28,7 +29,7 @@ class Result:
 class Place:
     def __init__(self, path):
         self.path = path
-        self.environment = {**os.environ, "DISCREET_HOME": str(path / "home")}
+        self.environment = {**os.environ, "DISCREET_HOME": str(path / "home"), "XDG_STATE_HOME": str(path / "state")}
 
     def run(self, *arguments, code=0):
         done = subprocess.run([PROGRAM, *map(str, arguments)], cwd=self.path, env=self.environment, timeout=60,
@@ -89,3 +90,21 @@ def write_package(path, files):
     document["signature"] = ed25519.sign(ed25519.SECRET, signed).hex()
     (path / "manifest.json").write_text(json.dumps(document, indent=2) + "\n")
     return path
+
+
+def add_run(place, name, noise, steps, certificate=""):
+    """A finished run, written as docs/ledger.md says."""
+    with sqlite3.connect(place.path / "home" / "ledger.db") as ledger:
+        dataset = ledger.execute("SELECT subject FROM entries WHERE kind = 'dataset'").fetchone()[0]
+        event = {"kind": "repeated", "count": steps, "event": {"kind": "gaussian", "noise_multiplier": noise}}
+        for kind, amount, body in [
+                ("reserve", 0, {"dataset": dataset, "name": name, "epsilon": 3, "delta": 1e-5,
+                                "relation": "add-or-remove-one", "unit": "row"}),
+                ("training", 2 * steps, {"event": {**event, "count": 2 * steps}}), ("steps", steps, None),
+                ("settle", 0, {"epsilon": 3, "delta": 1e-5, "certificate": certificate})]:
+            number, previous = ledger.execute("SELECT number, hash FROM entries ORDER BY number DESC").fetchone()
+            fields = [number + 1, "2026-01-31T23:59:59Z", kind, name, amount]
+            body = b"" if body is None else json.dumps(body).encode()
+            text = previous.encode() + b"".join(b"\n" + str(field).encode() for field in fields) + b"\n" + body
+            ledger.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)",
+                           [*fields, body, hashlib.sha256(text).hexdigest()])

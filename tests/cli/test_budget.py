@@ -2,10 +2,13 @@
 import json
 import math
 import os
+import shutil
 import sqlite3
 import stat
 
 import pytest
+
+from conftest import add_run
 
 
 def test_nothing_spent_makes_no_ledger(place):
@@ -28,25 +31,6 @@ def test_a_cap(place):
     assert "epsilon 8, delta 1e-05 for all runs together" in words and "0 %" in words
     assert "a further run of up to epsilon 8 at delta 1e-05 would be admitted" in words
     assert stat.S_IMODE(os.stat(place.path / "home" / "ledger.db").st_mode) == 0o600
-
-
-def add_run(place, name, noise, steps):
-    """A finished run, written as docs/ledger.md says."""
-    import hashlib
-    with sqlite3.connect(place.path / "home" / "ledger.db") as ledger:
-        dataset = ledger.execute("SELECT subject FROM entries WHERE kind = 'dataset'").fetchone()[0]
-        event = {"kind": "repeated", "count": steps, "event": {"kind": "gaussian", "noise_multiplier": noise}}
-        for kind, amount, body in [
-                ("reserve", 0, {"dataset": dataset, "name": name, "epsilon": 3, "delta": 1e-5,
-                                "relation": "add-or-remove-one", "unit": "row"}),
-                ("training", 2 * steps, {"event": {**event, "count": 2 * steps}}), ("steps", steps, None),
-                ("settle", 0, {"epsilon": 3, "delta": 1e-5, "certificate": ""})]:
-            number, previous = ledger.execute("SELECT number, hash FROM entries ORDER BY number DESC").fetchone()
-            fields = [number + 1, "2026-01-31T23:59:59Z", kind, name, amount]
-            body = b"" if body is None else json.dumps(body).encode()
-            text = previous.encode() + b"".join(b"\n" + str(field).encode() for field in fields) + b"\n" + body
-            ledger.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)",
-                           [*fields, body, hashlib.sha256(text).hexdigest()])
 
 
 def filter_share(filter_, epsilon, noise, steps):
@@ -81,6 +65,7 @@ def test_without_a_cap_the_total_is_on_a_ladder(place):
     place.run("budget", "set", "people", "--epsilon", 8, "--delta", 1e-5)
     with sqlite3.connect(place.path / "home" / "ledger.db") as ledger:
         ledger.execute("DELETE FROM entries WHERE kind = 'cap'")
+    shutil.rmtree(place.path / "state")  # which knows that there was one entry more
     assert place.run("budget", "--json").json["datasets"][0]["together"] is None
     for runs, (noise, rung) in enumerate([(10, 1), (2, 4), (0.5, 16), (0.05, None)]):
         add_run(place, f"r{runs}", noise, steps=1)
@@ -173,3 +158,38 @@ def test_giving_up_a_run(place):
     place.refused("budget", "give-up", "r0123456789abcdef", code=3, kind="not-found", says="r0123456789abcdef")
     place.refused("budget", "give-up", code=2, says="RUN")
     place.refused("budget", "forget", code=3, kind="not-found", says=["forget", "give-up"])
+
+
+def test_a_ledger_that_was_put_back(place):
+    ledger, copy = place.path / "home" / "ledger.db", place.path / "copy.db"
+    place.run("budget", "set", "people", "--epsilon", 8, "--delta", 1e-5)
+    place.refused("budget", "accept-restored", says="nothing to accept")
+    shutil.copy(ledger, copy)
+    add_run(place, "r1", noise=1, steps=10)
+    assert place.run("budget", "--json").json["datasets"][0]["charges_lost"] is False
+    shutil.copy(copy, ledger)
+    for command in [["budget"], ["budget", "history"], ["budget", "set", "people", "--epsilon=8", "--delta=1e-5"],
+                    ["budget", "people"]]:
+        place.refused(*command, code=7, kind="data-loss",
+                      says=[str(ledger), "has 3 entries, and had 7", "caps cannot hold", "accept-restored"])
+    assert "lost" in place.run("budget", "accept-restored", "--help").out
+    assert "closed until they are set anew" in place.run("budget", "accept-restored").out
+    place.refused("budget", "accept-restored", says="nothing to accept")
+    dataset = place.run("budget", "--json").json["datasets"][0]
+    assert dataset["charges_lost"] is True and dataset["left"]["epsilon"] == 0 and dataset["used"] is None
+    words = place.run("budget").out
+    assert "entries of the ledger are lost" in words and "closed since charges were lost" in words
+    last = place.run("budget", "history", "--json").json["entries"][-1]
+    assert last["kind"] == "restored" and last["content"]["entries"] == 7
+    assert "restored" in place.run("budget", "history").out
+    place.run("budget", "set", "people", "--epsilon", 8, "--delta", 1e-5)
+    dataset = place.run("budget", "--json").json["datasets"][0]
+    assert dataset["charges_lost"] is True and dataset["left"]["epsilon"] == 8
+    assert "entries of the ledger are lost" in place.run("budget").out
+
+
+def test_a_state_folder_that_cannot_be_used_is_said(place):
+    (place.path / "state").write_text("no folder")
+    said = place.run("budget", "set", "people", "--epsilon", 8, "--delta", 1e-5)
+    assert said.err.startswith("warning: an older copy of the ledger") and said.err.count("\n") == 1
+    assert place.run("budget", "--json").json["datasets"][0]["name"] == "people"

@@ -1,9 +1,10 @@
 """verify: packages built and signed here, by another implementation, from the documentation alone."""
 import json
+import shutil
 
 import pytest
 
-from conftest import certificate, write_package
+from conftest import add_run, certificate, write_package
 
 
 def package(place, name="people.discreet", change=None, files=None, **guarantee):
@@ -102,3 +103,39 @@ def test_report_in_words(place):
     place.refused("report", package(place, "bare.discreet"), code=3, kind="not-found", says="report.html")
     (path / "report.html").write_text("<!doctype html> changed\n")
     place.refused("report", path, code=7, kind="data-loss", says="report.html")
+
+
+def test_the_ledger_goes_on_from_a_package(place):
+    place.run("budget", "set", "people", "--epsilon", 8, "--delta", 1e-5)
+    add_run(place, "r1", noise=1, steps=10)
+    head = place.run("budget", "history", "--json").json["head"]
+    ledger = place.path / "home" / "ledger.db"
+    shutil.copy(ledger, place.path / "copy.db")
+    add_run(place, "r2", noise=1, steps=10)
+    later = place.run("budget", "history", "--json").json["head"]
+    early, late, of_another_run, unlisted = [
+        package(place, f"{name}.discreet", change=lambda d: d["ledger"].update(reference))
+        for name, reference in [("early", {"run": "r1", "head": head}), ("late", {"run": "r2", "head": later}),
+                                ("other", {"run": "r3", "head": head}), ("unlisted", {})]]
+    for path in [early, late]:
+        assert place.run("verify", path, "--ledger", ledger, "--json").json["valid"] is True
+    assert "has gone on from the certificate's head" in place.run("verify", early, "--ledger", ledger).out
+    assert "r3" in place.run("verify", of_another_run, "--ledger", ledger, code=7).err
+    assert "names no ledger" in place.run("verify", unlisted, "--ledger", ledger, code=7).err
+    # Another machine, which has no counter: the package alone shows that the ledger was set back.
+    shutil.copy(place.path / "copy.db", ledger)
+    shutil.rmtree(place.path / "state")
+    assert place.run("verify", early, "--ledger", ledger, "--json").json["valid"] is True
+    problems = place.run("verify", late, "--ledger", ledger, "--json", code=7).json["problems"]
+    assert len(problems) == 1 and "privacy.json" in problems[0] and "older copy" in problems[0]
+    assert place.run("verify", late, "--json").json["valid"] is True  # by itself
+    place.refused("verify", late, "--ledger", "nowhere.db", code=3, kind="not-found", says="nowhere.db")
+
+
+def test_a_ledger_that_settled_another_certificate(place):
+    place.run("budget", "set", "people", "--epsilon", 8, "--delta", 1e-5)
+    add_run(place, "r1", noise=1, steps=10, certificate="0" * 64)
+    head = place.run("budget", "history", "--json").json["head"]
+    path = package(place, change=lambda d: d["ledger"].update(run="r1", head=head))
+    assert "another certificate of run r1" in place.run("verify", path, "--ledger", place.path / "home" / "ledger.db",
+                                                        code=7).err

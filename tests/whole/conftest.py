@@ -31,7 +31,8 @@ class Workplace:
 
     def __init__(self, path):
         self.path = path
-        self.environment = {**os.environ, "DISCREET_HOME": str(path / "home"), "OMP_NUM_THREADS": "1"}
+        self.environment = {**os.environ, "DISCREET_HOME": str(path / "home"), "XDG_STATE_HOME": str(path / "state"),
+                            "OMP_NUM_THREADS": "1"}
         self.environment.pop("XDG_DATA_HOME", None)
 
     def command(self, *arguments):

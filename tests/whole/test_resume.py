@@ -99,7 +99,8 @@ def test_resume_refuses_changed_data(table):
     assert "changed" in refused.err
 
 
-def test_a_ledger_that_was_set_back_stops_the_resume(table):
+@pytest.mark.parametrize("counted", [True, False])
+def test_a_ledger_that_was_set_back_stops_the_resume(table, counted):
     """Otherwise the steps between would be released twice, and charged once."""
     process = table.start("train", "people.csv", *SLOW, "--out", "p.discreet")
     wait_for_steps(table, "p.discreet")
@@ -112,6 +113,8 @@ def test_a_ledger_that_was_set_back_stops_the_resume(table):
     for rest in ledger.parent.glob("ledger.db-*"):
         rest.unlink()
     shutil.copyfile(table.path / "older.db", ledger)
+    if not counted:  # as on another machine: the run's own folder knows more than the ledger
+        shutil.rmtree(table.path / "state")
     refused = table.run("train", "--resume", "p.discreet", code=7)
     assert "set back" in refused.err
     assert not (table.path / "p.discreet").exists()

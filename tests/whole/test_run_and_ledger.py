@@ -1,10 +1,14 @@
 """The run's folder and the ledger, where one of them knows less than the other."""
 import json
+import os
+import pty
 import shutil
+import signal
+import subprocess
 
 import pytest
 
-from conftest import QUICK
+from conftest import QUICK, people
 from test_resume import SLOW, wait_for_steps
 
 
@@ -80,7 +84,7 @@ def test_a_known_data_set_keeps_its_name_when_a_run_is_refused(table):
 
 def test_a_run_killed_before_its_reservation_reserves_once(killed):
     """The folder without what comes later, and a ledger that was never asked: as a crash in between leaves them."""
-    shutil.rmtree(killed.path / "home")
+    shutil.rmtree(killed.path / "home")  # the new ledger is another one, not the old one set back
     folder = killed.path / "p.discreet.run"
     refused = killed.run("train", "--resume", "p.discreet", code=7)
     assert "does not know this run" in refused.err
@@ -118,3 +122,81 @@ def test_a_resumed_run_keeps_the_architecture_it_began_with(images):
     layers = json.loads((images.path / "p.discreet/model.json").read_text())["architecture"]["layers"]
     assert [layer["type"] for layer in layers] == ["linear"]
     assert images.run("verify", "p.discreet", "--json").json["valid"] is True
+
+
+def answered(place, answer, *arguments, code=0):
+    """The command at a terminal: what it printed there, once the question was answered (None: with Ctrl-C)."""
+    master, terminal = pty.openpty()
+    process = subprocess.Popen(place.command(*arguments), cwd=place.path, env=place.environment, stdin=terminal,
+                               stdout=subprocess.DEVNULL, stderr=terminal)
+    os.close(terminal)
+    said, asked = b"", False
+    while True:
+        try:
+            some = os.read(master, 4096)
+        except OSError:  # nobody is at the other end any more
+            break
+        if not some:
+            break
+        said += some
+        if not asked and b"same or new? [same] " in said:
+            asked = True
+            charged = place.run("budget", "--json").json["datasets"]
+            assert all(run["status"] == "settled" for dataset in charged for run in dataset["runs"])
+            process.send_signal(signal.SIGINT) if answer is None else os.write(master, answer)
+    os.close(master)
+    assert process.wait(timeout=300) == code, said
+    return said.decode(), asked
+
+
+@pytest.mark.parametrize("answer, data_sets", [(b"new\n", 2), (b"same\n", 1), (b"\n", 1), (b"\x04", 1)])
+def test_at_a_terminal_the_owner_says_whether_a_changed_data_set_is_the_same(place, answer, data_sets):
+    rows = people(1500).splitlines()
+    changed = people(300, seed=2).splitlines()[1:]
+    place.write("people.csv", "\n".join(rows) + "\n")
+    place.write("later.csv", "\n".join(rows[:-150] + changed) + "\n")
+    said, asked = answered(place, answer, "train", "people.csv", *QUICK, "--out", "a.discreet")
+    assert not asked, said
+    said, asked = answered(place, answer, "train", "later.csv", *QUICK, "--out", "b.discreet")
+    assert asked and "changed form of 'people': about 90 %" in said
+    assert len(place.run("budget", "--json").json["datasets"]) == data_sets
+    # The answer holds, and no file knows how much is shared.
+    said, asked = answered(place, b"", "train", "later.csv", *QUICK, "--out", "c.discreet")
+    assert not asked, said
+    assert len(place.run("budget", "--json").json["datasets"]) == data_sets
+    for file in place.path.rglob("*"):
+        assert not file.is_file() or b"of the smaller one" not in file.read_bytes(), file
+
+
+def test_interrupted_at_the_question_nothing_is_charged(place):
+    rows = people(1500).splitlines()
+    place.write("people.csv", "\n".join(rows[:-150]) + "\n")
+    place.write("later.csv", "\n".join(rows) + "\n")
+    place.run("train", "people.csv", *QUICK, "--out", "a.discreet")
+    before = place.run("budget", "history", "--json").json["head"]
+    said, asked = answered(place, None, "train", "later.csv", *QUICK, "--out", "b.discreet", code=130)
+    assert asked and "before anything was charged" in said
+    assert place.run("budget", "history", "--json").json["head"] == before
+    assert not (place.path / "b.discreet.run").exists()
+
+
+@pytest.mark.parametrize("flags, data_sets", [(["--same-as", "people"], 1), (["--new-dataset"], 2)])
+def test_the_flags_answer_the_question(place, flags, data_sets):
+    rows = people(1500).splitlines()
+    place.write("people.csv", "\n".join(rows[:-150]) + "\n")
+    place.write("later.csv", "\n".join(rows) + "\n")
+    place.run("train", "people.csv", *QUICK, "--out", "a.discreet")
+    said, asked = answered(place, b"", "train", "later.csv", *QUICK, *flags, "--out", "b.discreet")
+    assert not asked, said
+    assert len(place.run("budget", "--json").json["datasets"]) == data_sets
+
+
+def test_a_plan_that_costs_more_than_its_reservation_held_takes_more_noise(table):
+    """Few, lightly sampled steps have far more divergence than a usual plan of their epsilon."""
+    table.run("budget", "set", "people", "--epsilon", "4.5", "--delta", "1e-5")
+    few = ["--target", "happy", "--batch-size", "10", "--epochs", "0.03", "--sample-size", "1500", "--holdout", "0"]
+    said = table.run("train", "people.csv", *few, "--out", "p.discreet").err
+    assert "this run takes more noise, and spends less" in said
+    assert table.run("verify", "p.discreet", "--json").json["valid"] is True
+    dataset = table.run("budget", "--json").json["datasets"][0]
+    assert dataset["runs"][0]["status"] == "settled" and 0.9 < dataset["used"] <= 1
