@@ -1,24 +1,26 @@
 // A private quantile: the value that a given share of the rows lies below, to one of 2^levels equal cells
 // between bounds that are declared.
 //
-// How: a noisy binary search. Each of `levels` steps asks whether more than `share` of the rows lie below the
-// middle m of the cells that are left. The question is one integer sum, in which a row below m counts D - a
-// and any other -a, where D = 10^6 and a = share * D rounded: it is positive where more than a / D of the
-// rows lie below, so the number of rows need not be known. The sum gets Gaussian noise on a lattice
-// (base/lattice_gaussian.h), and the next question depends on noisy answers only.
+// How: the exponential mechanism (McSherry and Talwar 2007) over the cells. Rows count in parts, D = 10^6 a
+// row, and a = share * D rounded; f(x) = D * (rows below x) - a * (rows) rises from below 0 to above 0 at the
+// quantile, and the number of rows need not be known. Cell k, from edge e_k to e_(k+1), is short by
+//   d_k = max(0, f(e_k), -f(e_(k+1))),
+// which is 0 where it holds the quantile; the first cell reaches down to -infinity and the last up to
+// infinity, so one cell at least has d = 0. Cell k is chosen with probability in proportion to (1 - s)^d_k,
+// exactly: cells are drawn uniformly and taken with that probability, that as many trials of the double s
+// fail (base/geometric.h); nothing is rounded. The expected number of draws is at most 2^levels.
 //
-// Why so: a quantile costs `levels` sums, and its error in rows is the largest of their noises; a tree of
-// counts adds up as many noises, and an exponential mechanism over the cells errs by a multiple of
-// ln(2^levels) rows where this errs by one of sqrt(levels). No exponential is evaluated in floating point:
-// sums are exact integers, and the noise is that of real numbers, rounded to the lattice.
+// Why so: one release, without delta. A noisy binary search or a tree of noisy counts shares its budget among
+// the levels; this pays for the number of cells by its logarithm, and in the cells near the quantile only.
 //
 // Sensitivity. Of each unit at most M = max_rows_per_unit rows are used (bounded_rows.h). add-or-remove-one,
-// zero-out: the sum moves by at most M max(a, D - a). replace-one: a unit adds from -M a to M (D - a), so by
-// at most M D. The accountant takes noise_multiplier relative to C where neighbours differ by at most C, or
-// 2 C under replace-one: C = M max(a, D - a), and M D / 2 under replace-one.
+// zero-out: every f, and so every d, moves by at most C = M max(a, D - a). replace-one: a unit adds from -M a
+// to M (D - a), so by at most M D = 2 C with C = M D / 2. With utilities -d / C, which a unit moves by at
+// most 1 and another in its place by 2, and s rounded down from 1 - e^(-epsilon / (2 C)), this is
+// Event::exponential_mechanism(epsilon) under each relation.
 //
-// A NaN is a missing value and adds nothing; infinities, and all that lies outside the bounds, are below or
-// above every question as they are.
+// A NaN is a missing value and adds nothing; infinities, and all that lies outside the bounds, belong to the
+// first and the last cell.
 #pragma once
 
 #include <cstdint>
@@ -35,10 +37,10 @@ struct QuantileOptions {
   double share = 0.5;  // [1e-6, 1 - 1e-6], rounded to millionths; 0.5: the median
   double lower = 0;    // lower < upper, finite
   double upper = 0;
-  int levels = 16;                // [1, 40]: cells of width (upper - lower) / 2^levels
+  int levels = 16;                // [1, 20]: cells of width (upper - lower) / 2^levels
   int64_t max_rows_per_unit = 1;  // [1, 10^6]
   Relation relation = Relation::kAddOrRemoveOne;
-  double noise_multiplier = 0;  // of each step, [1e-6, 1e9]; all cost as much as one of it / sqrt(levels)
+  double epsilon = 0;  // [1e-9, 1000]; under replace-one a release costs twice as much
 };
 
 class Quantile {
@@ -46,26 +48,27 @@ class Quantile {
   // kInvalidArgument where an option is out of its range.
   explicit Quantile(const QuantileOptions& options);
 
-  // What estimate() releases, to be charged first: `levels` Gaussian mechanisms.
+  // What estimate() releases, to be charged first: one exponential mechanism.
   Event event() const;
 
-  // One release of event(): the middle of the cell that was found. units: an identifier of the unit of each
+  // One release of event(): the middle of the cell that was chosen. units: an identifier of the unit of each
   // row; empty: every row is a unit. A stream that is not private makes a result that is not.
   double estimate(std::span<const double> values, std::span<const int64_t> units, RandomStream& random) const;
 
-  // E such that, with probability at least 1 - beta, the cell that is found holds a quantile at share + e / n
-  // of the n rows that are used, for some |e| <= E; or, where it is the first or last cell, such a quantile
-  // lies in it or beyond it. beta in (0, 1), else kInvalidArgument.
+  // E such that, with probability at least 1 - beta, the cell that is chosen holds a quantile at share + e /
+  // n of the n rows that are used, for some |e| <= E. beta in (0, 1), else kInvalidArgument.
   double rank_error(double beta) const;
 
-  // The sum of one step for rows that were chosen, before noise. Private: for estimate() and its tests.
-  int64_t surplus_below(std::span<const double> rows, double middle) const;
-  double stddev() const { return stddev_; }  // of the noise on it
+  // d of a cell, for rows that were chosen, ascending. Private: for estimate() and its tests.
+  int64_t short_by(std::span<const double> sorted_rows, int64_t cell) const;
+  double stop_probability() const { return stop_probability_; }  // s
 
  private:
+  double at(double cell) const;
+
   QuantileOptions options_;
   int64_t share_parts_;  // a
-  double stddev_;
+  double stop_probability_;
 };
 
 }  // namespace discreet

@@ -5,10 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numbers>
 #include <string>
 
-#include "discreet/accounting/rdp.h"
 #include "discreet/base/error.h"
 #include "discreet/dp/bounded_rows.h"
 
@@ -17,7 +15,6 @@ namespace {
 
 constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kHardlyAny = 1e-6;  // noise multiplier
 
 // Every unit of at most three rows of these values.
 std::vector<std::vector<double>> odd_units() {
@@ -32,44 +29,72 @@ std::vector<std::vector<double>> odd_units() {
   return units;
 }
 
-// What the statistic adds up over three base units and one more.
-double sum_with(const Quantile& quantile, const std::vector<double>& unit, RandomStream& random) {
+// What every cell is short by with three base units and one more, of which two rows count.
+std::vector<int64_t> short_with(const Quantile& quantile, const std::vector<double>& unit,
+                                RandomStream& random) {
   std::vector<double> values = {1, 2, 5, 2};
   std::vector<int64_t> units = {0, 1, 2, 2};
   for (const double value : unit) {
     values.push_back(value);
     units.push_back(3);
   }
-  return static_cast<double>(quantile.surplus_below(bounded_rows(values, units, 2, random), 3));
+  std::vector<double> rows = bounded_rows(values, units, 2, random);
+  std::sort(rows.begin(), rows.end());
+  std::vector<int64_t> cells;
+  for (int64_t cell = 0; cell < 8; ++cell) cells.push_back(quantile.short_by(rows, cell));
+  return cells;
 }
 
-// Under each relation no neighbour moves the sum further than the noise is scaled to, and some neighbour
-// moves it as far. The distance that the accountant allows is stddev / noise_multiplier, twice that under
-// replace-one; zero-out is against a unit of no rows.
+// The logarithms of the probabilities of the cells.
+std::vector<double> log_probabilities(const Quantile& quantile, const std::vector<int64_t>& cells) {
+  std::vector<double> logs;
+  double sum = 0;
+  for (const int64_t cell : cells) {
+    logs.push_back(static_cast<double>(cell) * std::log1p(-quantile.stop_probability()));
+    sum += std::exp(logs.back());
+  }
+  for (double& log : logs) log -= std::log(sum);
+  return logs;
+}
+
+// Under each relation, for every pair of neighbours: the privacy losses of all cells lie within a range of
+// the charged epsilon, twice that under replace-one (what the accountant takes an exponential mechanism for);
+// and some pair comes near it. zero-out is against a unit of no rows.
 TEST(QuantileSensitivity, OfEveryOddUnitUnderEveryRelation) {
   const auto units = odd_units();
   for (const Relation relation : {Relation::kAddOrRemoveOne, Relation::kReplaceOne, Relation::kZeroOut}) {
     for (const double share : {0.1, 0.5, 0.75}) {
       const Quantile quantile({.share = share,
                                .lower = 0,
-                               .upper = 10,
+                               .upper = 8,
+                               .levels = 3,
                                .max_rows_per_unit = 2,
                                .relation = relation,
-                               .noise_multiplier = 4});
+                               .epsilon = 0.7});
       auto random = RandomStream::for_tests(1);
-      std::vector<double> sums;
-      for (const auto& unit : units) sums.push_back(sum_with(quantile, unit, random));
-      const auto [least, most] = std::minmax_element(sums.begin(), sums.end());
+      std::vector<std::vector<double>> logs;
+      for (const auto& unit : units)
+        logs.push_back(log_probabilities(quantile, short_with(quantile, unit, random)));
       const bool replace = relation == Relation::kReplaceOne;
-      const double moved = replace ? *most - *least : std::max(*most - sums[0], sums[0] - *least);
-      const double allowed = quantile.stddev() / 4 * (replace ? 2 : 1);
-      EXPECT_LE(moved, allowed);
-      EXPECT_NEAR(moved, allowed, 1e-9 * allowed);
+      const double allowed = replace ? 1.4 : 0.7;
+      double most = 0;
+      for (size_t i = 0; i < (replace ? logs.size() : 1); ++i)
+        for (const auto& other : logs) {
+          double least_loss = kInfinity, most_loss = -kInfinity;
+          for (size_t cell = 0; cell < other.size(); ++cell) {
+            least_loss = std::min(least_loss, logs[i][cell] - other[cell]);
+            most_loss = std::max(most_loss, logs[i][cell] - other[cell]);
+          }
+          most = std::max(most, most_loss - least_loss);
+        }
+      EXPECT_LE(most, allowed);
+      EXPECT_GT(most, 0.45 * allowed);
     }
   }
 }
 
-// 101 people with the values 0 to 100, and one more with 10,000 rows of an outlier, of which 5 count.
+// 101 people with the values 0 to 100, and one more with 10,000 rows of an outlier, of which 5 count: half of
+// them move the median, to 52 or 53.
 TEST(Quantile, AUnitOfManyRowsMovesItByAsManyAsAreAllowed) {
   for (const double outlier : {1e9, -1e9, kInfinity, -kInfinity, 100.0}) {
     std::vector<double> values(101);
@@ -79,12 +104,12 @@ TEST(Quantile, AUnitOfManyRowsMovesItByAsManyAsAreAllowed) {
     units.resize(10101, 101);
     auto random = RandomStream::for_tests(1);
     const Quantile quantile(
-        {.lower = -0.5, .upper = 127.5, .levels = 7, .max_rows_per_unit = 5, .noise_multiplier = kHardlyAny});
-    EXPECT_NEAR(quantile.estimate(values, units, random), 50, 2.5) << outlier;
+        {.lower = -0.5, .upper = 127.5, .levels = 7, .max_rows_per_unit = 5, .epsilon = 1000});
+    EXPECT_NEAR(quantile.estimate(values, units, random), 50, 3) << outlier;
   }
 }
 
-// rank_error(1e-8) fails in any of the 15 cases with probability below 2e-7. The cell is one of 2^20.
+// rank_error(1e-8) fails in any of the 15 cases with probability below 2e-7. The cell is one of 2^16.
 TEST(Quantile, IsTheExactOneToItsRankError) {
   constexpr int64_t kRows = 20000;
   auto random = RandomStream::for_tests(2);
@@ -98,15 +123,11 @@ TEST(Quantile, IsTheExactOneToItsRankError) {
   values.push_back(kMissing);
   for (const Relation relation : {Relation::kAddOrRemoveOne, Relation::kReplaceOne, Relation::kZeroOut}) {
     for (const double share : {0.01, 0.1, 0.5, 0.9, 0.99}) {
-      const Quantile quantile({.share = share,
-                               .lower = 0,
-                               .upper = 100,
-                               .levels = 20,
-                               .relation = relation,
-                               .noise_multiplier = 20});
+      const Quantile quantile(
+          {.share = share, .lower = 0, .upper = 100, .relation = relation, .epsilon = 0.5});
       const double error = quantile.rank_error(1e-8);
-      EXPECT_LT(error, 150);
-      const double found = quantile.estimate(values, {}, random), half_cell = 50 * 0x1p-20;
+      EXPECT_LT(error, 120);
+      const double found = quantile.estimate(values, {}, random), half_cell = 50 * 0x1p-16;
       const double target = share * kRows;
       const auto below = [&](double value) {
         return static_cast<double>(std::lower_bound(sorted.begin(), sorted.end(), value) - sorted.begin());
@@ -117,36 +138,48 @@ TEST(Quantile, IsTheExactOneToItsRankError) {
   }
 }
 
-// One step at a point where the sum is one standard deviation of the noise: it is found positive with
-// probability Phi(1). A share of 100,000 has a standard deviation of 0.00116: 0.007 is 6 of them, a chance of
-// 2e-9 for each relation. The event is that noise, once a level.
-TEST(Quantile, RunsTheNoiseThatItsEventSays) {
+// Every cell is as frequent as the definition says, e^(epsilon u / 2) with u in rows over C: C is the larger
+// of share and 1 - share for each of 3 rows, half a row under replace-one. A share p of 100,000 is within 6
+// sqrt(p / 100000) but for a chance of 2e-9 in each of 24 cases.
+TEST(Quantile, RunsTheMechanismThatItsEventSays) {
   constexpr int64_t kTrials = 100000;
+  const std::vector<double> values = {-kInfinity, 0.5, 1, 1, 1.5, 3.5, 4, 5.5, 6.5, 6.5, kInfinity};
+  constexpr double kShare = 0.7, kEpsilon = 2;
   for (const Relation relation : {Relation::kAddOrRemoveOne, Relation::kReplaceOne, Relation::kZeroOut}) {
-    const QuantileOptions options = {.lower = 0,
-                                     .upper = 2,
-                                     .levels = 1,
-                                     .max_rows_per_unit = 3,
-                                     .relation = relation,
-                                     .noise_multiplier = 4};
-    const Quantile quantile(options);
-    // 12 standard deviations of half a row each: C is half a row for the median, times 3 rows, times 4.
-    std::vector<double> values(12, 0.5);
+    const Quantile quantile({.share = kShare,
+                             .lower = 0,
+                             .upper = 8,
+                             .levels = 3,
+                             .max_rows_per_unit = 3,
+                             .relation = relation,
+                             .epsilon = kEpsilon});
+    EXPECT_EQ(quantile.event(), Event::exponential_mechanism(kEpsilon));
+    const double c = 3 * (relation == Relation::kReplaceOne ? 0.5 : 0.7);
+    std::vector<double> expected(8), found(8, 0);
+    double sum = 0;
+    for (int cell = 0; cell < 8; ++cell) {
+      double below_start = 0, below_end = 0;
+      for (const double value : values) {
+        below_start += cell > 0 && value < cell;
+        below_end += cell == 7 || value < cell + 1;
+      }
+      const double target = kShare * static_cast<double>(values.size());
+      const double rows = std::max({0.0, below_start - target, target - below_end});
+      sum += expected[static_cast<size_t>(cell)] = std::exp(-kEpsilon * rows / c / 2);
+    }
     auto random = RandomStream::for_tests(3);
-    int64_t below = 0;
-    for (int64_t trial = 0; trial < kTrials; ++trial) below += quantile.estimate(values, {}, random) == 0.5;
-    const double expected = 0.5 * std::erfc(-1 / std::numbers::sqrt2);
-    EXPECT_NEAR(static_cast<double>(below) / kTrials, expected, 0.007);
+    for (int64_t trial = 0; trial < kTrials; ++trial)
+      found[static_cast<size_t>(quantile.estimate(values, {}, random))] += 1.0 / kTrials;
+    for (size_t cell = 0; cell < 8; ++cell) {
+      const double p = expected[cell] / sum;
+      EXPECT_NEAR(found[cell], p, 6 * std::sqrt(p / kTrials)) << cell;
+    }
   }
-  const Quantile quantile({.lower = 0, .upper = 1, .levels = 16, .noise_multiplier = 4});
-  EXPECT_EQ(quantile.event(), Event::repeated(Event::gaussian(4), 16));
-  EXPECT_NEAR(rdp_epsilon(quantile.event(), Relation::kReplaceOne, 1e-6),
-              rdp_epsilon(Event::gaussian(1), Relation::kReplaceOne, 1e-6), 1e-9);
 }
 
 TEST(Quantile, NamesTheOptionThatIsOutOfRange) {
   const auto refused = [](auto change, const std::string& field) {
-    QuantileOptions options = {.lower = 0, .upper = 1, .noise_multiplier = 1};
+    QuantileOptions options = {.lower = 0, .upper = 1, .epsilon = 1};
     change(options);
     try {
       Quantile quantile(options);
@@ -159,13 +192,14 @@ TEST(Quantile, NamesTheOptionThatIsOutOfRange) {
   for (const double bad : {0.0, 1.0, -1.0, kMissing}) refused([&](auto& o) { o.share = bad; }, "share");
   for (const double bad : {0.0, -1.0, kInfinity, kMissing}) refused([&](auto& o) { o.upper = bad; }, "upper");
   refused([](auto& o) { o.lower = -1e308, o.upper = 1e308; }, "lower");
-  for (const int bad : {0, 41}) refused([&](auto& o) { o.levels = bad; }, "levels");
+  for (const int bad : {0, 21}) refused([&](auto& o) { o.levels = bad; }, "levels");
   for (const int bad : {0, 1000001})
     refused([&](auto& o) { o.max_rows_per_unit = bad; }, "max_rows_per_unit");
-  for (const double bad : {0.0, kInfinity, kMissing})
-    refused([&](auto& o) { o.noise_multiplier = bad; }, "noise_multiplier");
-  const Quantile quantile({.lower = 0, .upper = 1, .noise_multiplier = 1});
+  for (const double bad : {0.0, kInfinity, kMissing}) refused([&](auto& o) { o.epsilon = bad; }, "epsilon");
+  const Quantile quantile({.lower = 2, .upper = 3, .epsilon = 1});
   EXPECT_THROW(quantile.rank_error(0), Error);
+  auto random = RandomStream::for_tests(4);
+  EXPECT_NEAR(quantile.estimate({}, {}, random), 2.5, 0.5);  // of no rows: any cell
 }
 
 }  // namespace
