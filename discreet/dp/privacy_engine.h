@@ -13,9 +13,10 @@
 //
 // The guarantee: each release (one draw's gradients, after backward) is one Poisson-sampled Gaussian
 // mechanism with sample rate batch_size / sample_size and noise of noise_multiplier * the sensitivity of the
-// clipped sum (clip.h, noise.h); whatever the optimizer does with it is post-processing. Any other way from
-// the records to the trained parameters stops with an Error: a gradient that went round the engine, a buffer
-// that changed, a draw that was dropped, used twice or summed, a gradient that was changed after its release.
+// clipped sum (clip.h, noise.h), or of that and a count together (adaptive_clip.h); whatever the optimizer
+// does with it is post-processing. Any other way from the records to the trained parameters stops with an
+// Error: a gradient that went round the engine, a buffer that changed, a draw that was dropped, used twice or
+// summed, a gradient that was changed after its release.
 //
 // Not seen by the engine, and the caller's duty: a loss that is not the declared reduction of per-sample
 // losses and statistics of the batch that the model detaches (check() looks for both), state that the model
