@@ -5,6 +5,7 @@
 #include <map>
 
 #include "discreet/base/error.h"
+#include "discreet/dp/adaptive_clip.h"
 
 namespace discreet {
 namespace {
@@ -44,8 +45,8 @@ class Piece {
     }
   }
 
-  // The units' clip factors; 0 where a gradient is not finite.
-  void clip(ClipCounts* counts) {
+  // The units' clip factors; 0 where a gradient is not finite, which adds nothing to `count` either.
+  void clip(ClipCounts* counts, double* count) {
     squared_.assign(units_, 0.0);
     std::vector<double> rounding(units_, 0.0);
     for (size_t p = 0; p < uses_.size(); ++p) {
@@ -72,6 +73,7 @@ class Piece {
       } else {
         factors_[unit] = max_grad_norm_ / std::max(norm, max_grad_norm_);
         if (norm > max_grad_norm_) ++counts->clipped;
+        *count += count_part(norm, max_grad_norm_);
       }
     }
   }
@@ -150,15 +152,21 @@ class Piece {
 }  // namespace
 
 Clipper::Clipper(std::vector<TrainedParameter> parameters, double max_grad_norm)
-    : parameters_(std::move(parameters)), max_grad_norm_(max_grad_norm) {
-  if (!(max_grad_norm > 0) || !std::isfinite(max_grad_norm))
-    throw Error(ErrorKind::kInvalidArgument, "max_grad_norm must be a finite number above 0");
+    : parameters_(std::move(parameters)) {
+  set_max_grad_norm(max_grad_norm);
   if (parameters_.empty()) throw Error(ErrorKind::kInvalidArgument, "the model has no trained parameter");
   for (const TrainedParameter& parameter : parameters_)
     if (!parameter.tensor.is_floating_point() || parameter.tensor.scalar_type() == at::kHalf ||
         parameter.tensor.scalar_type() == at::kBFloat16)
       throw Error(ErrorKind::kUnsupported, "parameter '" + parameter.name + "' is neither float nor double");
   sums_ = zeros();
+}
+
+void Clipper::set_max_grad_norm(double max_grad_norm) {
+  if (!(max_grad_norm > 0) || !std::isfinite(max_grad_norm))
+    throw Error(ErrorKind::kInvalidArgument, "max_grad_norm must be a finite number above 0");
+  if (!empty_) throw Error(ErrorKind::kInvalidArgument, "one sum has one clip: take it first");
+  max_grad_norm_ = max_grad_norm;
 }
 
 std::vector<at::Tensor> Clipper::zeros() const {
@@ -183,14 +191,16 @@ void Clipper::add(const at::Tensor& output, const at::Tensor& output_gradient,
     throw Error(ErrorKind::kInvalidArgument,
                 "unit_starts must ascend from 0 and stay below the number of rows");
   Piece piece(parameters_, max_grad_norm_, output, output_gradient, unit_starts);
-  piece.clip(&counts_);
+  empty_ = false;
+  piece.clip(&counts_, &count_);
   piece.add_to(sums_);
 }
 
 ClippedSum Clipper::take() {
   std::vector<at::Tensor> taken = zeros();
   taken.swap(sums_);
-  return ClippedSum(std::move(taken), max_grad_norm_ * (1 + kMargin));
+  empty_ = true;
+  return ClippedSum(std::move(taken), max_grad_norm_ * (1 + kMargin), std::exchange(count_, 0.0));
 }
 
 }  // namespace discreet

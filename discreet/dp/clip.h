@@ -33,12 +33,17 @@ class ClippedSum {
   // L2 norm by which adding or removing one unit can move the sum.
   double sensitivity() const { return sensitivity_; }
 
+  // The sum over the units of count_part (adaptive_clip.h), to which one adds at most 1/2. Not private
+  // either.
+  double count() const { return count_; }
+
  private:
   friend class Clipper;
-  ClippedSum(std::vector<at::Tensor> tensors, double sensitivity)
-      : tensors_(std::move(tensors)), sensitivity_(sensitivity) {}
+  ClippedSum(std::vector<at::Tensor> tensors, double sensitivity, double count)
+      : tensors_(std::move(tensors)), sensitivity_(sensitivity), count_(count) {}
   std::vector<at::Tensor> tensors_;
   double sensitivity_;
+  double count_;
 };
 
 // Exact counts, private: for the owner's eyes only.
@@ -69,6 +74,8 @@ class Clipper {
 
   const std::vector<TrainedParameter>& parameters() const { return parameters_; }
   double max_grad_norm() const { return max_grad_norm_; }
+  // The clip of the sums to come; finite and positive, between take() and add() only, else kInvalidArgument.
+  void set_max_grad_norm(double max_grad_norm);
 
  private:
   std::vector<at::Tensor> zeros() const;
@@ -76,6 +83,8 @@ class Clipper {
   std::vector<TrainedParameter> parameters_;
   double max_grad_norm_;
   std::vector<at::Tensor> sums_;
+  double count_ = 0;
+  bool empty_ = true;  // nothing was added since the last take()
   ClipCounts counts_;
 };
 

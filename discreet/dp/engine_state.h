@@ -36,6 +36,7 @@ struct PrivacyEngine::State {
   std::shared_ptr<torch::nn::Module> model;
   PrivacyOptions options;
   Clipper clipper;
+  std::optional<AdaptiveClip> adaptive_clip;
   RawGradientGuard raw_gradients;
   ReleasedGradients gradients;
   BufferGuard buffers;

@@ -45,6 +45,12 @@ std::vector<TrainedParameter> trained_parameters(const torch::nn::Module& model)
   return result;
 }
 
+std::optional<AdaptiveClip> adaptive_clip(const PrivacyOptions& o) {
+  if (!o.adaptive_clipping) return {};
+  return AdaptiveClip(*o.adaptive_clipping, o.noise_multiplier, static_cast<double>(o.batch_size),
+                      o.max_grad_norm);
+}
+
 RandomStream stream(const PrivacyOptions& options, uint64_t which) {
   return options.seed_for_tests ? RandomStream::for_tests(*options.seed_for_tests * 2 + which)
                                 : RandomStream::from_kernel();
@@ -56,6 +62,7 @@ PrivacyEngine::State::State(std::shared_ptr<torch::nn::Module> trained_model, Pr
     : model(std::move(trained_model)),
       options(std::move(chosen)),
       clipper(trained_parameters(*model), options.max_grad_norm),
+      adaptive_clip(discreet::adaptive_clip(options)),
       raw_gradients(clipper.parameters()),
       gradients(clipper.parameters()),
       buffers(*model, options.independent_buffers),
@@ -206,12 +213,16 @@ void PrivacyEngine::State::backward(const at::Tensor& output, const at::Tensor& 
 
 void PrivacyEngine::State::release() {
   ClippedSum sum = clipper.take();
+  const double count = sum.count();
+  const double noise_multiplier =
+      adaptive_clip ? adaptive_clip->sum_noise_multiplier() : options.noise_multiplier;
   const int64_t step = steps + 1;
   if (ledger) ledger->charge_steps(ledger_run, step);
   if (options.charge) options.charge(step);
   steps = step;  // charged: from here on it counts, whatever happens
-  gradients.set(add_noise(std::move(sum), options.noise_multiplier, static_cast<double>(options.batch_size),
+  gradients.set(add_noise(std::move(sum), noise_multiplier, static_cast<double>(options.batch_size),
                           clipper.parameters(), noise));
+  if (adaptive_clip) clipper.set_max_grad_norm(adaptive_clip->next(clipper.max_grad_norm(), count, noise));
   if (ledger && step == options.ledger_steps) {
     const RunRecord run = ledger->run(ledger_run);
     ledger->settle(ledger_run, run.epsilon, run.delta, "");  // no certificate: the engine makes no package
@@ -273,6 +284,9 @@ Event PrivacyEngine::event() const {
 }
 int64_t PrivacyEngine::steps() const {
   return state_->steps;
+}
+double PrivacyEngine::max_grad_norm() const {
+  return state_->clipper.max_grad_norm();
 }
 bool PrivacyEngine::is_private() const {
   return state_->noise.is_private() && state_->sampling.is_private();

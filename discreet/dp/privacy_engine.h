@@ -13,9 +13,10 @@
 //
 // The guarantee: each release (one draw's gradients, after backward) is one Poisson-sampled Gaussian
 // mechanism with sample rate batch_size / sample_size and noise of noise_multiplier * the sensitivity of the
-// clipped sum (clip.h, noise.h); whatever the optimizer does with it is post-processing. Any other way from
-// the records to the trained parameters stops with an Error: a gradient that went round the engine, a buffer
-// that changed, a draw that was dropped, used twice or summed, a gradient that was changed after its release.
+// clipped sum (clip.h, noise.h), or of that and a count together (adaptive_clip.h); whatever the optimizer
+// does with it is post-processing. Any other way from the records to the trained parameters stops with an
+// Error: a gradient that went round the engine, a buffer that changed, a draw that was dropped, used twice or
+// summed, a gradient that was changed after its release.
 //
 // Not seen by the engine, and the caller's duty: a loss that is not the declared reduction of per-sample
 // losses and statistics of the batch that the model detaches (check() looks for both), state that the model
@@ -35,6 +36,7 @@
 
 #include "discreet/accounting/event.h"
 #include "discreet/accounting/relation.h"
+#include "discreet/dp/adaptive_clip.h"
 #include "discreet/dp/clip.h"
 #include "discreet/dp/loader.h"
 
@@ -51,13 +53,17 @@ struct PrivacyOptions {
   int64_t batch_size = 0;  // expected number of units in a draw, and what sums are divided by; at least 1
   double sample_size = 0;  // declared or privately estimated number of units; at least batch_size
   double noise_multiplier = 0;  // noise / sensitivity; above 0, finite
-  double max_grad_norm = 1.0;   // above 0, finite
+  double max_grad_norm = 1.0;   // above 0, finite; with adaptive_clipping: the first step's
   Reduction loss_reduction = Reduction::kUndeclared;
   Relation relation = Relation::kAddOrRemoveOne;  // what epsilon() is stated for
 
   // Steps of the same run that were charged before this engine existed: they count in epsilon() and in the
   // step numbers.
   int64_t steps_before = 0;
+
+  // The clip follows a quantile of the norms (adaptive_clip.h). noise_multiplier stays what the accountant is
+  // told: of the clipped sum and the count of units together, so the sum gets more noise.
+  std::optional<AdaptiveClipping> adaptive_clipping = {};
 
   // Called with the step's number (from steps_before + 1) before its noise is drawn; when it throws, nothing
   // is released. For a ledger of one's own.
@@ -120,6 +126,9 @@ class PrivacyEngine {
   Event event() const;
   // Releases, steps_before included.
   int64_t steps() const;
+  // The clip of the next release: as given, or as the releases before it set it. An engine that goes on from
+  // here is given it as its max_grad_norm.
+  double max_grad_norm() const;
   // False with seed_for_tests.
   bool is_private() const;
   // Id of the run in the ledger; empty without one.
