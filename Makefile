@@ -52,9 +52,9 @@ test-wheel: setup
 
 # Every measurement beside its rival, one after another; a few minutes on a machine that does nothing else.
 bench: configure
-	@tools/peers $(BUILD) bench
+	@tools/peers $(BUILD)
 	cmake --build $(BUILD) --parallel $(JOBS) --target accounting_bench noise_bench
-	$(BUILD)/peers-bench/bin/python bench/accounting.py $(BUILD)/accounting_bench
+	$(BUILD)/peers/bin/python bench/accounting.py $(BUILD)/accounting_bench
 	OMP_WAIT_POLICY=passive $(BUILD)/noise_bench
 
 format:

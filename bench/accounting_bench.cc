@@ -40,6 +40,11 @@ int main(int count, char** arguments) {
     discreet::PldBounds bounds;
     const double epsilon_ms =
         median_ms(21, [&] { bounds = discreet::pld_epsilon(plan, Relation::kAddOrRemoveOne, delta); });
+    // delta at 100 values of epsilon, from 0 to twice the plan's.
+    const double curve_ms = median_ms(21, [&] {
+      discreet::PldCurve curve(plan, Relation::kAddOrRemoveOne);
+      for (int k = 0; k < 100; ++k) curve.delta(bounds.upper * k / 50);
+    });
     double calibrated = 0;
     const double calibrate_ms = median_ms(5, [&] {
       calibrated = discreet::calibrate_noise_multiplier(
@@ -48,6 +53,7 @@ int main(int count, char** arguments) {
     std::cout << Json{{"epsilon_ms", epsilon_ms},
                       {"upper", bounds.upper},
                       {"lower", bounds.lower},
+                      {"curve_ms", curve_ms},
                       {"calibrate_ms", calibrate_ms},
                       {"noise_multiplier", calibrated}}
                      .dump()
