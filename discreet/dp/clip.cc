@@ -5,6 +5,7 @@
 #include <map>
 
 #include "discreet/base/error.h"
+#include "discreet/dp/processes.h"
 
 namespace discreet {
 namespace {
@@ -191,6 +192,18 @@ ClippedSum Clipper::take() {
   std::vector<at::Tensor> taken = zeros();
   taken.swap(sums_);
   return ClippedSum(std::move(taken), max_grad_norm_ * (1 + kMargin));
+}
+
+void ClippedSum::sum_over(Processes& processes) {
+  std::vector<at::Tensor> flat;
+  for (const at::Tensor& tensor : tensors_) flat.push_back(tensor.flatten().cpu());
+  const at::Tensor values = at::cat(flat);
+  processes.sum(values);
+  int64_t begin = 0;
+  for (at::Tensor& tensor : tensors_) {
+    tensor.copy_(values.slice(0, begin, begin + tensor.numel()).reshape(tensor.sizes()));
+    begin += tensor.numel();
+  }
 }
 
 }  // namespace discreet

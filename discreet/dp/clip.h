@@ -22,6 +22,8 @@
 
 namespace discreet {
 
+class Processes;
+
 class ClippedSum {
  public:
   ClippedSum(ClippedSum&&) = default;
@@ -32,6 +34,9 @@ class ClippedSum {
 
   // L2 norm by which adding or removing one unit can move the sum.
   double sensitivity() const { return sensitivity_; }
+
+  // Adds up the sums of all processes. Each unit is on one of them only, so the sensitivity stays.
+  void sum_over(Processes& processes);
 
  private:
   friend class Clipper;
