@@ -1,4 +1,6 @@
 // Several processes, played by threads: their releases are those of one process that has all the records.
+#include <unistd.h>
+
 #include <cmath>
 #include <deque>
 #include <filesystem>
@@ -249,7 +251,8 @@ TEST(EngineProcesses, ChargeOnceAndBeforeTheRelease) {
 }
 
 TEST(EngineProcesses, ChargeTheLedgerOfProcessZero) {
-  const auto folder = std::filesystem::temp_directory_path() / "discreet_engine_processes_test";
+  const auto folder =
+      std::filesystem::temp_directory_path() / ("discreet_engine_processes_" + std::to_string(::getpid()));
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
   Points data(kRows);

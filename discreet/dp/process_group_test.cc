@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -81,7 +82,7 @@ TEST(ProcessGroupMember, DISABLED_Runs) {
   const auto write = [&](const std::string& name, const std::string& text) {
     write_file(folder / (name + "." + std::to_string(rank)), text, 0600);
   };
-  if (part == "worker hangs") rendezvous.timeout = std::chrono::seconds(4);
+  rendezvous.timeout = std::chrono::seconds(part == "worker hangs" ? 4 : 60);
   Member member;
   const std::string told = message_of([&] {
     PrivacyOptions options = options_of_all();
@@ -127,6 +128,7 @@ class ProcessGroup : public testing::Test {
       ::kill(pid, SIGKILL);
       ::waitpid(pid, nullptr, 0);
     }
+    for (const int lock : locks_) ::close(lock);
     if (!folder_.empty()) std::filesystem::remove_all(folder_);
   }
 
@@ -172,10 +174,18 @@ class ProcessGroup : public testing::Test {
     started_ = still;
   }
 
-  // Outside the range from which the kernel gives ports to whoever asks for any.
-  static uint16_t free_port() {
+  // Outside the range from which the kernel gives ports to whoever asks for any. Other runs of this program
+  // keep off it while a socket of that name, which is in no folder, is held.
+  uint16_t free_port() {
     for (uint16_t port = 20000 + ::getpid() % 10000;; ++port) {
-      const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+      sockaddr_un name = {};
+      name.sun_family = AF_UNIX;
+      const std::string text = "discreet test port " + std::to_string(port);
+      std::copy(text.begin(), text.end(), name.sun_path + 1);
+      const int lock = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+      locks_.push_back(lock);
+      if (::bind(lock, reinterpret_cast<sockaddr*>(&name), sizeof name) != 0) continue;
+      const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
       sockaddr_in address = {};
       address.sin_family = AF_INET;
       address.sin_port = htons(port);
@@ -192,6 +202,7 @@ class ProcessGroup : public testing::Test {
 
   std::filesystem::path folder_;
   std::vector<pid_t> started_;
+  std::vector<int> locks_;
 };
 
 at::Tensor numbers(const std::string& bytes) {
