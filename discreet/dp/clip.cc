@@ -6,6 +6,7 @@
 
 #include "discreet/base/error.h"
 #include "discreet/dp/adaptive_clip.h"
+#include "discreet/dp/processes.h"
 
 namespace discreet {
 namespace {
@@ -201,6 +202,20 @@ ClippedSum Clipper::take() {
   taken.swap(sums_);
   empty_ = true;
   return ClippedSum(std::move(taken), max_grad_norm_ * (1 + kMargin), std::exchange(count_, 0.0));
+}
+
+void ClippedSum::sum_over(Processes& processes) {
+  std::vector<at::Tensor> flat;
+  for (const at::Tensor& tensor : tensors_) flat.push_back(tensor.flatten().cpu());
+  flat.push_back(torch::tensor({count_}, at::kDouble));
+  const at::Tensor values = at::cat(flat);
+  processes.sum(values);
+  int64_t begin = 0;
+  for (at::Tensor& tensor : tensors_) {
+    tensor.copy_(values.slice(0, begin, begin + tensor.numel()).reshape(tensor.sizes()));
+    begin += tensor.numel();
+  }
+  count_ = values[begin].item<double>();
 }
 
 }  // namespace discreet

@@ -22,6 +22,8 @@
 
 namespace discreet {
 
+class Processes;
+
 class ClippedSum {
  public:
   ClippedSum(ClippedSum&&) = default;
@@ -36,6 +38,9 @@ class ClippedSum {
   // The sum over the units of count_part (adaptive_clip.h), to which one adds at most 1/2. Not private
   // either.
   double count() const { return count_; }
+
+  // Adds up the sums of all processes. Each unit is on one of them only, so the sensitivity stays.
+  void sum_over(Processes& processes);
 
  private:
   friend class Clipper;

@@ -19,6 +19,16 @@ PoissonDraws::PoissonDraws(int64_t rows, const std::vector<int64_t>& units) : ro
   starts_.push_back(rows);
 }
 
+PoissonDraws PoissonDraws::share(int64_t index, int64_t parts) const {
+  PoissonDraws part;
+  for (int64_t unit = index; unit + 1 < static_cast<int64_t>(starts_.size()); unit += parts) {
+    part.starts_.push_back(static_cast<int64_t>(part.rows_.size()));
+    part.rows_.insert(part.rows_.end(), rows_.begin() + starts_[unit], rows_.begin() + starts_[unit + 1]);
+  }
+  part.starts_.push_back(static_cast<int64_t>(part.rows_.size()));
+  return part;
+}
+
 std::vector<DrawPiece> PoissonDraws::draw(RandomStream& random, double sample_rate, int64_t pieces) const {
   const int64_t all = static_cast<int64_t>(starts_.size()) - 1;
   const std::vector<int64_t> drawn = poisson_sample(random, all, sample_rate);

@@ -24,7 +24,11 @@ class PoissonDraws {
 
   std::vector<DrawPiece> draw(RandomStream& random, double sample_rate, int64_t pieces) const;
 
+  // Part `index` of `parts`: every unit, with all its rows, is in exactly one of them.
+  PoissonDraws share(int64_t index, int64_t parts) const;
+
  private:
+  PoissonDraws() = default;
   std::vector<int64_t> rows_;    // grouped by unit
   std::vector<int64_t> starts_;  // one more than units
 };

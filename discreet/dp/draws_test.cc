@@ -109,5 +109,24 @@ TEST(PoissonDraws, AUnitIsWholeAndInOnePieceOfItsDraw) {
   EXPECT_THROW(PoissonDraws(3, {1, 2}), Error);
 }
 
+// Parts hold every unit once, with all its rows together; more parts than units leave some empty.
+TEST(PoissonDraws, SharesHoldEachUnitOnce) {
+  auto random = RandomStream::for_tests(9);
+  const auto unit_of_row = scattered_units(20);
+  const PoissonDraws all(static_cast<int64_t>(unit_of_row.size()), unit_of_row);
+  for (const int64_t parts : {1, 3, 30}) {
+    std::map<int64_t, int64_t> rows, part_of_unit;
+    for (int64_t index = 0; index < parts; ++index) {
+      const auto drawn = all.share(index, parts).draw(random, 1, 1);
+      for (const int64_t row : drawn[0].rows) {
+        ++rows[row];
+        EXPECT_EQ(part_of_unit.emplace(unit_of_row[row], index).first->second, index);
+      }
+    }
+    EXPECT_EQ(rows.size(), unit_of_row.size());
+    for (const auto& [row, times] : rows) EXPECT_EQ(times, 1);
+  }
+}
+
 }  // namespace
 }  // namespace discreet

@@ -1,6 +1,7 @@
 // What a PrivacyEngine holds; only its own source files include this.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,6 +34,16 @@ struct PrivacyEngine::State {
   void enter_in_ledger(const Loader::Fetch& fetch, int64_t rows, bool units);
   Event step_event() const;
 
+  // With several processes (engine_processes.cc).
+  void join();  // agrees on options, takes the model of process 0
+  PoissonDraws own_draws(const Loader::Fetch& fetch, int64_t rows, const std::vector<int64_t>& units,
+                         int64_t draws);
+  void add_up(ClippedSum& sum, int64_t step);  // over all processes
+  // From process 0 to the others.
+  void hand_round(std::vector<at::Tensor>& released, double& next_clip);
+  // Runs `action` on process 0 only, or where there is but one; when it throws there, the others throw too.
+  void on_first(const std::string& what, const std::function<void()>& action);
+
   std::shared_ptr<torch::nn::Module> model;
   PrivacyOptions options;
   Clipper clipper;
@@ -49,7 +60,8 @@ struct PrivacyEngine::State {
   std::vector<DrawPiece> pieces;  // of the present draw
   int64_t next = 0;               // the first piece not handed out
   std::shared_ptr<const PoissonDraws> source_of_draw;
-  int64_t ticket = 0;  // of the last watched output
+  std::shared_ptr<const PoissonDraws> latest;  // of the loader that was made last
+  int64_t ticket = 0;                          // of the last watched output
   int64_t steps;
 
   std::optional<Ledger> ledger;

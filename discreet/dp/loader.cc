@@ -1,5 +1,7 @@
 #include "discreet/dp/loader.h"
 
+#include <algorithm>
+
 namespace discreet {
 
 std::vector<int64_t> units_of(const Dataset& dataset) {
@@ -8,6 +10,21 @@ std::vector<int64_t> units_of(const Dataset& dataset) {
   std::vector<int64_t> units;
   for (int64_t i = 0; i < rows.size(0); ++i) units.push_back(dataset.units().at(rows.data_ptr<int64_t>()[i]));
   return units;
+}
+
+void for_each_record(const Loader::Fetch& fetch, int64_t rows,
+                     const std::function<void(const std::string& bytes)>& visit) {
+  constexpr int64_t kRowsAtOnce = 256;
+  const auto bytes = [](const at::Tensor& row) {
+    return std::string(static_cast<const char*>(row.data_ptr()), row.nbytes());
+  };
+  for (int64_t begin = 0; begin < rows; begin += kRowsAtOnce) {
+    std::vector<int64_t> numbers;
+    for (int64_t row = begin; row < std::min(begin + kRowsAtOnce, rows); ++row) numbers.push_back(row);
+    const Batch batch = fetch(numbers);
+    const at::Tensor data = batch.data.cpu().contiguous(), target = batch.target.cpu().contiguous();
+    for (int64_t i = 0; i < data.size(0); ++i) visit(bytes(data[i]) + bytes(target[i]));
+  }
 }
 
 void Loader::advance() {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "discreet/base/error.h"
@@ -72,6 +73,10 @@ inline int64_t count_rows(const Dataset& dataset) {
   return dataset.rows_with_target().size(0);
 }
 std::vector<int64_t> units_of(const Dataset& dataset);
+
+// The bytes of each row with its target, in order.
+void for_each_record(const Loader::Fetch& fetch, int64_t rows,
+                     const std::function<void(const std::string& bytes)>& visit);
 
 // A data set of torch::data with random access: get_batch(indices) gives one example, or a list of examples
 // of equal shapes.

@@ -34,6 +34,12 @@ void validate(const PrivacyOptions& o) {
     if (!(o.ledger_delta > 0 && o.ledger_delta < 1)) refuse("ledger_delta must lie between 0 and 1");
     if (o.ledger_dataset.empty()) refuse("ledger_dataset must give the data set's label in the ledger");
   }
+  if (o.processes && o.placement == Placement::kUndeclared)
+    refuse("placement must be declared with processes: Placement::kWholeOnEach or Placement::kPartOnEach");
+  if (o.processes && o.placement == Placement::kPartOnEach && !o.ledger.empty())
+    throw Error(ErrorKind::kUnsupported,
+                "a ledger recognises a data set by the whole of it: give each process the whole "
+                "(Placement::kWholeOnEach), or charge a ledger of your own (charge)");
 }
 
 std::vector<TrainedParameter> trained_parameters(const torch::nn::Module& model) {
@@ -51,9 +57,12 @@ std::optional<AdaptiveClip> adaptive_clip(const PrivacyOptions& o) {
                       o.max_grad_norm);
 }
 
+// `which` of the streams of this process: the others' test streams differ.
 RandomStream stream(const PrivacyOptions& options, uint64_t which) {
-  return options.seed_for_tests ? RandomStream::for_tests(*options.seed_for_tests * 2 + which)
-                                : RandomStream::from_kernel();
+  if (!options.seed_for_tests) return RandomStream::from_kernel();
+  const uint64_t rank = options.processes ? options.processes->rank() : 0;
+  const uint64_t size = options.processes ? options.processes->size() : 1;
+  return RandomStream::for_tests((*options.seed_for_tests * size + rank) * 2 + which);
 }
 
 }  // namespace
@@ -92,6 +101,7 @@ void PrivacyEngine::attach(torch::optim::Optimizer& optimizer) {
   if (!held.empty())
     refuse("the optimizer holds " + std::to_string(held.size()) +
            " parameters that are not trained by the engine: make both from one model");
+  if (state_->options.processes) state_->join();
   state_->attached = true;
 }
 
@@ -110,8 +120,12 @@ Loader PrivacyEngine::make_loader(Loader::Fetch fetch, int64_t rows, const std::
   const auto [batch_size, sample_size] = std::pair(state.options.batch_size, state.options.sample_size);
   const int64_t count = draws.value_or(std::llround(sample_size / static_cast<double>(batch_size)));
   if (count < 0) refuse("the number of draws must not be negative");
-  auto poisson = std::make_shared<const PoissonDraws>(rows, units);
-  if (!state.options.ledger.empty()) state.enter_in_ledger(fetch, rows, !units.empty());
+  auto poisson = std::make_shared<const PoissonDraws>(
+      state.options.processes ? state.own_draws(fetch, rows, units, count) : PoissonDraws(rows, units));
+  if (!state.options.ledger.empty())
+    state.on_first("enter the run in the ledger",
+                   [&] { state.enter_in_ledger(fetch, rows, !units.empty()); });
+  state.latest = poisson;
   return Loader(std::move(fetch), std::move(poisson), count * state.pieces_per_draw,
                 [state_kept = state_](const std::shared_ptr<const PoissonDraws>& source, bool last) {
                   return state_kept->next_piece(source, last);
@@ -134,6 +148,9 @@ const DrawPiece* PrivacyEngine::State::next_piece(const std::shared_ptr<const Po
   if (draw > 0) buffers.check();
   if (last) return nullptr;
   if (next == static_cast<int64_t>(pieces.size())) {
+    if (options.processes && source != latest)  // another one might share out the units otherwise
+      throw Error(ErrorKind::kUnsupported,
+                  "with several processes only the loader that was made last can be drawn from");
     pieces = source->draw(sampling, static_cast<double>(options.batch_size) / options.sample_size,
                           pieces_per_draw);
     source_of_draw = source;
@@ -213,16 +230,24 @@ void PrivacyEngine::State::backward(const at::Tensor& output, const at::Tensor& 
 
 void PrivacyEngine::State::release() {
   ClippedSum sum = clipper.take();
-  const double count = sum.count();
   const double noise_multiplier =
       adaptive_clip ? adaptive_clip->sum_noise_multiplier() : options.noise_multiplier;
   const int64_t step = steps + 1;
-  if (ledger) ledger->charge_steps(ledger_run, step);
-  if (options.charge) options.charge(step);
-  steps = step;  // charged: from here on it counts, whatever happens
-  gradients.set(add_noise(std::move(sum), noise_multiplier, static_cast<double>(options.batch_size),
-                          clipper.parameters(), noise));
-  if (adaptive_clip) clipper.set_max_grad_norm(adaptive_clip->next(clipper.max_grad_norm(), count, noise));
+  if (options.processes) add_up(sum, step);
+  const double count = sum.count();
+  std::vector<at::Tensor> released;
+  double next_clip = clipper.max_grad_norm();
+  on_first("charge or release step " + std::to_string(step), [&] {
+    if (ledger) ledger->charge_steps(ledger_run, step);
+    if (options.charge) options.charge(step);
+    steps = step;  // charged: from here on it counts, whatever happens
+    released = add_noise(std::move(sum), noise_multiplier, static_cast<double>(options.batch_size),
+                         clipper.parameters(), noise);
+    if (adaptive_clip) next_clip = adaptive_clip->next(next_clip, count, noise);
+  });
+  if (options.processes) hand_round(released, next_clip);
+  gradients.set(released);
+  if (adaptive_clip) clipper.set_max_grad_norm(next_clip);
   if (ledger && step == options.ledger_steps) {
     const RunRecord run = ledger->run(ledger_run);
     ledger->settle(ledger_run, run.epsilon, run.delta, "");  // no certificate: the engine makes no package
@@ -235,17 +260,7 @@ void PrivacyEngine::State::enter_in_ledger(const Loader::Fetch& fetch, int64_t r
     refuse("ledger_unit_column must name the column of the units: a ledger adds up runs of one unit only");
   if (!ledger) ledger.emplace(Ledger::open(options.ledger));
   DatasetSketch sketch = ledger->new_sketch();
-  constexpr int64_t kRowsAtOnce = 256;
-  const auto bytes = [](const at::Tensor& row) {
-    return std::string(static_cast<const char*>(row.data_ptr()), row.nbytes());
-  };
-  for (int64_t begin = 0; begin < rows; begin += kRowsAtOnce) {
-    std::vector<int64_t> numbers;
-    for (int64_t row = begin; row < std::min(begin + kRowsAtOnce, rows); ++row) numbers.push_back(row);
-    const Batch batch = fetch(numbers);
-    const at::Tensor data = batch.data.cpu().contiguous(), target = batch.target.cpu().contiguous();
-    for (int64_t i = 0; i < data.size(0); ++i) sketch.add(bytes(data[i]) + bytes(target[i]));
-  }
+  for_each_record(fetch, rows, [&](const std::string& bytes) { sketch.add(bytes); });
   if (ledger_sketch) {
     if (ledger_sketch->similarity(sketch) < Ledger::kSameSimilarity)
       refuse("loader(): this run is charged to '" + options.ledger_dataset +

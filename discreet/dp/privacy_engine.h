@@ -39,6 +39,7 @@
 #include "discreet/dp/adaptive_clip.h"
 #include "discreet/dp/clip.h"
 #include "discreet/dp/loader.h"
+#include "discreet/dp/processes.h"
 
 namespace discreet {
 
@@ -47,6 +48,18 @@ enum class Reduction {
   kUndeclared,  // refused: a mean that is clipped as a sum is hardly clipped at all
   kMean,        // their mean over the rows of the batch that was handed out
   kSum,         // their sum
+};
+
+// Where the records are, when several processes train. What one unit adds is bounded only if all its rows are
+// used by one process.
+enum class Placement {
+  kUndeclared,  // refused
+  // loader() is given the same rows in the same order everywhere, and shares out the units. It reads all rows
+  // to make sure; rows that change at random when they are read are refused.
+  kWholeOnEach,
+  // Each process has its own part, and no unit is in two of them. The identifiers in `units` then mean the
+  // same everywhere; without them loader() refuses parts that have equal records.
+  kPartOnEach,
 };
 
 struct PrivacyOptions {
@@ -81,6 +94,12 @@ struct PrivacyOptions {
 
   // Buffers whose updates do not depend on the data (step counters, power iteration on weights).
   std::vector<std::string> independent_buffers = {};
+
+  // Several processes that train one model together (process_group.h makes them). Every number above is that
+  // of the whole, and the same on all; `charge` and the ledger are used on process 0. Every call up to the
+  // release is made on all of them, and so is every step of the optimizer.
+  std::shared_ptr<Processes> processes = {};
+  Placement placement = Placement::kUndeclared;
 
   // Same draws and noise every time. Not private, and is_private() says so.
   std::optional<uint64_t> seed_for_tests = {};
@@ -133,7 +152,8 @@ class PrivacyEngine {
   bool is_private() const;
   // Id of the run in the ledger; empty without one.
   const std::string& ledger_run() const;
-  // Units clipped, and units whose gradient was not finite and added nothing. Private: for the owner's eyes.
+  // Units clipped, and units whose gradient was not finite and added nothing; of this process. Private: for
+  // the owner's eyes.
   const ClipCounts& counts() const;
 
   // Looks, on one batch of at least 2 rows, for what the engine cannot see at each step: outputs that depend
