@@ -50,12 +50,9 @@ int main(int count, char** arguments) {
       calibrated = discreet::calibrate_noise_multiplier(
           {bounds.upper, delta, Relation::kAddOrRemoveOne, discreet::Accountant::kPld}, rate, steps);
     });
-    std::cout << Json{{"epsilon_ms", epsilon_ms},
-                      {"upper", bounds.upper},
-                      {"lower", bounds.lower},
-                      {"curve_ms", curve_ms},
-                      {"calibrate_ms", calibrate_ms},
-                      {"noise_multiplier", calibrated}}
+    std::cout << Json{{"epsilon_ms", epsilon_ms},     {"upper", bounds.upper},
+                      {"lower", bounds.lower},        {"curve_ms", curve_ms},
+                      {"calibrate_ms", calibrate_ms}, {"noise_multiplier", calibrated}}
                      .dump()
               << "\n";
   }

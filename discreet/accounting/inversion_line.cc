@@ -34,8 +34,8 @@ double crossing(const std::function<double(double)>& falls) {
   return high;
 }
 
-// Cuts each release at a share of epsilon, the largest with which common outcomes alone pass epsilon with next
-// to no probability.
+// Cuts each release at a share of epsilon, the largest with which common outcomes alone pass epsilon with
+// next to no probability.
 bool cut(const GaussianLosses& losses, double extra, InversionLine& line) {
   const double goal = line.log_delta + std::log(kLeftOut);
   for (const double share : {1. / 4, 1. / 6, 1. / 9, 1. / 14, 1. / 20, 1. / 30, 1. / 50}) {
@@ -53,7 +53,8 @@ bool cut(const GaussianLosses& losses, double extra, InversionLine& line) {
           break;
         }
         const TiltedLoss loss(pair, tilt, 0, TiltedLoss::Part::kCommon, at);
-        common += count * (loss.log_moment() + loss.log_moment_error() + kRounding * std::abs(loss.log_moment()));
+        common +=
+            count * (loss.log_moment() + loss.log_moment_error() + kRounding * std::abs(loss.log_moment()));
         cuts.push_back(at);
       }
       if (!(sum + common - tilt * line.epsilon + log_chernoff(tilt) < goal)) continue;

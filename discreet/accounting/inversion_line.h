@@ -25,7 +25,8 @@ struct InversionLine {
   double further_tilt = 0;  // for Chernoff's bound on what is beyond a period
 
   // Where delta is of rare outcomes, that rounding of the whole would drown: one for each sampled pair. The
-  // others are bounded at common_tilt, where the sum of theirs has this ln E e^(tilt L), without the plain ones.
+  // others are bounded at common_tilt, where the sum of theirs has this ln E e^(tilt L), without the plain
+  // ones.
   std::vector<OutcomeCut> cuts = {};
   double common_tilt = 0, common_log_moment = 0;
 };

@@ -39,8 +39,8 @@ LossSpectrum whole_spectrum(const GaussianLosses& losses, double tilt, double st
 
 LossSpectrum rare_spectrum(const GaussianLosses& losses, const std::vector<OutcomeCut>& cuts, double tilt,
                            double stride, size_t count) {
-  // With x_j = |A_j|, y_j = |B_j| and more(x, y) = product of (x_j + y_j)^n_j - product of x_j^n_j, errors of a
-  // and b in them make one of at most more(x + a, y + b) - more(x, y): so in each term of the expansion.
+  // With x_j = |A_j|, y_j = |B_j| and more(x, y) = product of (x_j + y_j)^n_j - product of x_j^n_j, errors of
+  // a and b in them make one of at most more(x + a, y + b) - more(x, y): so in each term of the expansion.
   struct Sums {
     std::complex<double> log_common = 0, log_ratio = 0;  // sums of n ln A, n ln(1 + B / A)
     double size = 0, size_ratio = 0;                     // sums of n ln x, n ln(1 + y / x)
@@ -60,8 +60,10 @@ LossSpectrum rare_spectrum(const GaussianLosses& losses, const std::vector<Outco
     const double ratio = std::exp(rare.log_moment() - common.log_moment());
     const double ratio_error = rare.log_moment_error() + common.log_moment_error() + kRounding * 8;
     const double further = rare.mean() - common.mean();
-    const std::vector<std::complex<double>> a = common.transform(stride, count), b = rare.transform(stride, count);
-    const double a_error = common.transform_error(stride, count), b_error = rare.transform_error(stride, count);
+    const std::vector<std::complex<double>> a = common.transform(stride, count),
+                                            b = rare.transform(stride, count);
+    const double a_error = common.transform_error(stride, count),
+                 b_error = rare.transform_error(stride, count);
     for (size_t n = 0; n <= count; ++n) {
       const double turn = static_cast<double>(n) * stride * further;
       const std::complex<double> in_common = n > 0 ? a[n - 1] : 1,

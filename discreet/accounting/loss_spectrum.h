@@ -1,8 +1,10 @@
-// The transform of the sum of many independent losses along a line, E e^(s L) at s = tilt + i n stride, n = 0, 1,
-// ..., count, with a bound on the error of each: of all outcomes, or of those in which something rare happened.
+// The transform of the sum of many independent losses along a line, E e^(s L) at s = tilt + i n stride, n =
+// 0, 1,
+// ..., count, with a bound on the error of each: of all outcomes, or of those in which something rare
+// happened.
 //
-// Rare: with every release's outcomes in two (OutcomeCut), E e^(s L) = product of (A_j + B_j)^n_j, A of common and
-// B of rare outcomes, and the part with nothing rare is the product of A_j^n_j. The rest,
+// Rare: with every release's outcomes in two (OutcomeCut), E e^(s L) = product of (A_j + B_j)^n_j, A of
+// common and B of rare outcomes, and the part with nothing rare is the product of A_j^n_j. The rest,
 //   product of A_j^n_j (e^(sum of n_j ln(1 + B_j / A_j)) - 1),
 // is computed without it, so that its error is in proportion to itself, also where it is a billionth of all.
 #pragma once

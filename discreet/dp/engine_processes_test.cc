@@ -353,7 +353,9 @@ TEST(EngineProcesses, DisagreementsStopAllBeforeTheFirstDraw) {
       {"max_grad_norm", [](PrivacyOptions& o) { o.max_grad_norm = 0.5; }},
       {"loss_reduction", [](PrivacyOptions& o) { o.loss_reduction = Reduction::kSum; }},
       {"relation", [](PrivacyOptions& o) { o.relation = Relation::kReplaceOne; }},
-      {"adaptive_clipping.target_quantile", [](PrivacyOptions& o) { o.adaptive_clipping.emplace(); }},
+      {"adaptive_clipping.target_quantile, adaptive_clipping.learning_rate, "
+       "adaptive_clipping.count_noise_multiplier",
+       [](PrivacyOptions& o) { o.adaptive_clipping.emplace(); }},
       {"steps_before", [](PrivacyOptions& o) { o.steps_before = 1; }},
       {"placement", [](PrivacyOptions& o) { o.placement = Placement::kPartOnEach; }},
       {"ledger_steps", [](PrivacyOptions& o) { o.ledger_steps = 9; }},

@@ -40,6 +40,17 @@ std::optional<std::string> read_if_there(const fs::path& path) {
   return read_file(path);
 }
 
+// What a process leaves that died before it wrote run.json: nothing, a temporary file, or the model's copy.
+bool holds_nothing(const fs::path& folder) {
+  if (!fs::is_directory(folder)) return false;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    const bool is_ours = name.starts_with("run.json.") || (name == "model" && entry.is_directory());
+    if (!is_ours) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 fs::path run_folder_of(const fs::path& package) {
@@ -71,8 +82,7 @@ RunFolder RunFolder::create(const TrainJob& job) {
                 path.string() + ": an unfinished run is there; go on with `discreet train --resume " +
                     job.out.string() + "`, or move it away (what it was charged stays charged)");
   };
-  // An empty folder is what a process leaves that died before it wrote anything.
-  if (fs::exists(path) && !(fs::is_directory(path) && fs::is_empty(path))) refuse_existing();
+  if (fs::exists(path) && !holds_nothing(path)) refuse_existing();
   if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) throw file_error(errno, "create", path);
   TrainJob absolute = job;  // a run may be resumed from another folder
   absolute.out = fs::absolute(job.out);
@@ -80,7 +90,8 @@ RunFolder RunFolder::create(const TrainJob& job) {
   if (job.ledger) absolute.ledger = fs::absolute(*job.ledger).string();
   RunFolder folder(fs::absolute(path), absolute);
   folder.lock();
-  if (!fs::is_empty(path)) refuse_existing();  // another process was first
+  if (!holds_nothing(path)) refuse_existing();  // another process was first
+  for (const fs::directory_entry& entry : fs::directory_iterator(path)) fs::remove_all(entry.path());
   folder.run_id_ = Ledger::new_run_id();
   folder.split_key_ = random_key(job.seed_for_tests ? RandomStream::for_tests(*job.seed_for_tests)
                                                     : RandomStream::from_kernel());

@@ -101,6 +101,10 @@ def test_a_process_that_died_at_once_is_not_in_the_way(table):
     (table.path / "p.discreet.run").mkdir()
     quick = ["--target", "happy", "--batch-size", "200", "--epochs", "1", "--out", "p.discreet"]
     table.run("train", "people.csv", *quick)
+    (table.path / "half.discreet.run/model").mkdir(parents=True)  # died while it wrote
+    table.write("half.discreet.run/run.json.a8Kf2x", "{")
+    table.run("train", "people.csv", *quick[:-1], "half.discreet")
+    assert not (table.path / "half.discreet.run").exists()
     (table.path / "q.discreet.run").mkdir()
     table.write("q.discreet.run/notes.txt", "mine")
     refused = table.run("train", "people.csv", *quick[:-1], "q.discreet", code=4)
