@@ -5,10 +5,11 @@
 // earlier ones, sums of such epsilons are no budget; add shares, or use Renyi divergences (rdp.h).
 //
 // Which events are supported under which relation: docs/accounting.md. Each release is taken by its
-// dominating pair (loss_pair.h, bounded_loss.h), and their losses are added up (composed_loss.h); Gaussians
-// alone have a closed form (Balle and Wang 2018, Theorem 8). epsilon_delta events are added by basic
-// composition, as in rdp.h. Bounds are meant to be within 1e-3 (relative; absolute below epsilon 1) and where
-// they are not they still hold.
+// dominating pair (loss_pair.h, bounded_loss.h), and their losses are added up: plans of Gaussians by their
+// transform (inverted_loss.h), others on grids (composed_loss.h); unsampled Gaussians alone have a closed
+// form (Balle and Wang 2018, Theorem 8). epsilon_delta events are added by basic composition, as in rdp.h.
+// Bounds are meant to be within 1e-3 (relative; absolute below epsilon 1) and where they are not they still
+// hold.
 //
 // The lower bound says how little is given away: neighbouring data sets attain it. They attain every pair but
 // that of the exponential mechanism, which is the worst at each epsilon by itself; with one in the plan the

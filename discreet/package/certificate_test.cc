@@ -125,6 +125,14 @@ TEST(CertificateCheckTest, RightNumbersHaveNoProblems) {
   EXPECT_THAT(check_certificate(full), IsEmpty());
 }
 
+TEST(CertificateCheckTest, AnotherVersionsBoundsMayHaveBeenALittleWider) {
+  Certificate wider = right_certificate();
+  wider.phases[1].epsilon += 5e-4;
+  wider.guarantee.epsilon += 5e-4;
+  *wider.phases[1].epsilon_lower -= 5e-4;
+  EXPECT_THAT(check_certificate(wider), IsEmpty());
+}
+
 TEST(CertificateCheckTest, EveryNumberMustFollowFromTheEvents) {
   const std::pair<const char*, std::function<void(Certificate&)>> lies[] = {
       {"guarantee.epsilon", [](Certificate& c) { c.guarantee.epsilon *= 1 - 1e-6; }},
@@ -140,6 +148,17 @@ TEST(CertificateCheckTest, EveryNumberMustFollowFromTheEvents) {
          c.phases[1].epsilon -= 0.1;
          c.guarantee.epsilon -= 0.1;
        }},
+      {"phases[1].epsilon",
+       [](Certificate& c) {
+         c.phases[1].epsilon -= 1e-5;
+         c.guarantee.epsilon -= 1e-5;
+       }},
+      {"phases[1].epsilon",
+       [](Certificate& c) {
+         c.phases[1].epsilon += 0.02;
+         c.guarantee.epsilon += 0.02;
+       }},
+      {"phases[1].epsilon_lower", [](Certificate& c) { *c.phases[1].epsilon_lower -= 0.02; }},
       {"phases[1].epsilon", [](Certificate& c) { c.phases[1].accountant = Accountant::kRdp; }},
       {"phases[1].epsilon_lower", [](Certificate& c) { *c.phases[1].epsilon_lower *= 1.00001; }},
       {"phases[1].epsilon_lower", [](Certificate& c) { c.phases[1].epsilon_lower.reset(); }},
