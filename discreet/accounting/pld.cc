@@ -11,6 +11,7 @@
 
 #include "discreet/accounting/composed_loss.h"
 #include "discreet/accounting/inverted_loss.h"
+#include "discreet/accounting/plain_gaussian.h"
 #include "discreet/accounting/pld_plan.h"
 #include "discreet/accounting/rdp.h"
 #include "discreet/base/error.h"
@@ -24,34 +25,6 @@ constexpr double kUp = 1 + 1e-12;  // outweighs the roundings of a few products
 constexpr int kRounds = 5;         // of finer grids
 constexpr double kMinDelta = 1e-30;
 constexpr size_t kKept = 6;  // compositions of a direction
-
-double normal_cdf(double x) {
-  return std::erfc(-x * 0.70710678118654752440) / 2;
-}
-
-// Balle and Wang 2018: delta of a Gaussian whose means are mu standard deviations apart.
-double gaussian_delta(double mu, double epsilon) {
-  const double first = normal_cdf(mu / 2 - epsilon / mu), z = -mu / 2 - epsilon / mu;
-  // e^epsilon Phi(z), where e^epsilon may overflow.
-  const double second =
-      z > -37 ? std::exp(epsilon) * normal_cdf(z) : std::exp(epsilon - z * z / 2) / (-z * 2.5066282746310002);
-  return std::max(0.0, first - second);
-}
-
-PldBounds gaussian_epsilon(double mu, double delta) {
-  const auto too_large = [&](double epsilon) { return gaussian_delta(mu, epsilon) > delta; };
-  if (!too_large(0)) return {0, 0};
-  double low = 0, high = 1;
-  while (too_large(high)) {
-    low = high;
-    high *= 2;
-  }
-  for (int round = 0; round < 200 && high - low > 1e-13 * high; ++round) {
-    const double middle = low + (high - low) / 2;
-    (too_large(middle) ? low : high) = middle;
-  }
-  return {low * (1 - 1e-9), high * (1 + 1e-9)};
-}
 
 // The least value that golden section finds on [low, high]. Every value is a bound, so any of them will do.
 template <typename Function>
@@ -97,7 +70,10 @@ class PldCurve::Answers {
   const PldPlan& plan() const { return plan_; }
 
   PldBounds epsilon(double delta) {
-    if (plan_.is_gaussian()) return gaussian_epsilon(plan_.mu(), delta);
+    if (plan_.is_gaussian()) {
+      return {plain_gaussian_epsilon(plan_.mu() / kUp, delta).first,
+              plain_gaussian_epsilon(plan_.mu(), delta).second};
+    }
     const auto bounds_of = [&](const auto& sum) {
       return PldBounds{sum.epsilon_lower(delta), sum.epsilon_upper(delta)};
     };
@@ -116,8 +92,8 @@ class PldCurve::Answers {
 
   PldBounds delta(double epsilon) {
     if (plan_.is_gaussian()) {
-      const double delta = gaussian_delta(plan_.mu(), epsilon);
-      return {delta * (1 - 1e-9), delta * (1 + 1e-9)};
+      return {plain_gaussian_delta(plan_.mu() / kUp, epsilon).first,
+              plain_gaussian_delta(plan_.mu(), epsilon).second};
     }
     if (epsilon >= plan_.largest_loss()) return {0, 0};
     const auto bounds_of = [&](const auto& sum) {
@@ -142,7 +118,7 @@ class PldCurve::Answers {
 
   // An upper bound from what was composed already.
   double delta_at_hand(double epsilon) const {
-    if (plan_.is_gaussian()) return gaussian_delta(plan_.mu(), epsilon) * (1 + 1e-9);
+    if (plan_.is_gaussian()) return plain_gaussian_delta(plan_.mu(), epsilon).second;
     if (epsilon >= plan_.largest_loss()) return 0;
     double worst = 0;
     for (size_t i = 0; i < directions_.size(); ++i) {
