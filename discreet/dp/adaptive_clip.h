@@ -15,7 +15,8 @@
 //
 // b is not the paper's indicator of norm <= C but falls in a line from 1 at 7/8 C to 0 at 9/8 C. Norms are
 // floating-point results whose last bits may depend on the other records of a batch (clip.h): an indicator
-// would turn the last bit of a norm near C into a whole unit, for as many units as have that norm.
+// would turn the last bit of a norm near C into a whole unit, for as many units as have that norm. Not
+// proven: a norm's last bits still move b, by four times their share of C, for each unit of a batch.
 #pragma once
 
 #include <optional>

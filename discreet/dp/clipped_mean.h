@@ -39,8 +39,8 @@ struct ClippedMeanOptions {
   double upper = 0;
   int64_t max_rows_per_unit = 1;    // [1, 10^6]
   std::optional<double> rows = {};  // that are used, at least 1 and finite; empty: counted privately
-  Relation relation = Relation::kAddOrRemoveOne;
-  double noise_multiplier = 0;  // [1e-6, 1e9]
+  Relation relation = Relation::kAddOrRemoveOne;  // the event is to be accounted under this one only
+  double noise_multiplier = 0;                    // [1e-6, 1e9]
 };
 
 // Safe to publish.

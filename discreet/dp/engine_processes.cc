@@ -132,8 +132,8 @@ void PrivacyEngine::State::add_up(ClippedSum& sum, int64_t step) {
   same.add("the sensitivity", sum.sensitivity());
   if (step % kStepsBetweenComparisons == 0) same.add("the parameters", digest_of(*model));
   same.check(*options.processes);
+  if (options.processes->rank() != 0) steps = step;  // process 0 may charge it, also where the sum fails here
   sum.sum_over(*options.processes);
-  if (options.processes->rank() != 0) steps = step;  // from here on process 0 may have charged it
 }
 
 void PrivacyEngine::State::on_first(const std::string& what, const std::function<void()>& action) {

@@ -19,6 +19,8 @@
 // most 1 and another in its place by 2, and s rounded down from 1 - e^(-epsilon / (2 C)), this is
 // Event::exponential_mechanism(epsilon) under each relation.
 //
+// What is released is the cell: how long the draws take depends on the data and is not covered.
+//
 // A NaN is a missing value and adds nothing; infinities, and all that lies outside the bounds, belong to the
 // first and the last cell.
 #pragma once
@@ -37,9 +39,9 @@ struct QuantileOptions {
   double share = 0.5;  // [1e-6, 1 - 1e-6], rounded to millionths; 0.5: the median
   double lower = 0;    // lower < upper, finite
   double upper = 0;
-  int levels = 16;                // [1, 20]: cells of width (upper - lower) / 2^levels
-  int64_t max_rows_per_unit = 1;  // [1, 10^6]
-  Relation relation = Relation::kAddOrRemoveOne;
+  int levels = 16;                                // [1, 20]: cells of width (upper - lower) / 2^levels
+  int64_t max_rows_per_unit = 1;                  // [1, 10^6]
+  Relation relation = Relation::kAddOrRemoveOne;  // the event is to be accounted under this one only
   double epsilon = 0;  // [1e-9, 1000]; under replace-one a release costs twice as much
 };
 
@@ -56,7 +58,8 @@ class Quantile {
   double estimate(std::span<const double> values, std::span<const int64_t> units, RandomStream& random) const;
 
   // E such that, with probability at least 1 - beta, the cell that is chosen holds a quantile at share + e /
-  // n of the n rows that are used, for some |e| <= E. beta in (0, 1), else kInvalidArgument.
+  // n of the n rows that are used (share as it was rounded), for some |e| <= E. beta in (0, 1), else
+  // kInvalidArgument.
   double rank_error(double beta) const;
 
   // d of a cell, for rows that were chosen, ascending. Private: for estimate() and its tests.

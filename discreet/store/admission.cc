@@ -12,7 +12,8 @@ namespace discreet {
 namespace {
 
 constexpr double kMostNoise = 1e6, kNearNoise = 1.001;
-constexpr double kRounding = 1e-12;  // decimal fractions are not exact in binary
+constexpr double kLargestNoise = 1e9;  // that an event may have
+constexpr double kRounding = 1e-12;    // decimal fractions are not exact in binary
 
 RenyiCost cost_of(const DatasetRecord& dataset, const PrivacyFilter& filter) {
   RenyiCost sum{std::vector<double>(filter.orders().size(), 0)};
@@ -74,10 +75,11 @@ double noise_with_room(DatasetRecord dataset, const RunRecord& run,
     own->training_event = plan_at(multiplier).to_json();
     return within_caps(dataset, *own);
   };
-  if (admitted(noise)) return noise;
+  // A plan whose noise cannot be chosen comes with 0.
+  if (admitted(noise) || !(noise > 0 && 2 * noise <= kLargestNoise)) return noise;
   double low = noise, high = 2 * noise;
   for (; !admitted(high); low = high, high *= 2)
-    if (!(high < kMostNoise * noise)) return noise;
+    if (!(2 * high <= std::min(kMostNoise * noise, kLargestNoise))) return noise;
   while (high > kNearNoise * low) {
     const double middle = (low + high) / 2;
     (admitted(middle) ? high : low) = middle;

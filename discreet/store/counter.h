@@ -3,8 +3,8 @@
 // and not by its place: a copy elsewhere is the same ledger.
 //
 // Order: a transaction commits, then the counter moves. Whoever dies in between leaves a counter that is
-// behind, which is no alarm and hides at most that one transaction. A ledger that is behind its counter, or
-// has another entry at its number, was set back or is a copy that went its own way.
+// behind, which is no alarm and hides at most that one transaction of each process that died. A ledger that
+// is behind its counter, or has another entry at its number, was set back or is a copy that went its own way.
 //
 // It only ever moves forward, whichever of several processes comes last; each user of a shared ledger has
 // one. It cannot notice anything on its first look (another machine, a new home), nor what was put back

@@ -91,6 +91,21 @@ TEST_P(CounterTest, AnOlderCopyIsNoticed) {
   EXPECT_EQ(opening(), std::nullopt);
 }
 
+// A program that has the ledger open, while a copy that was put back grows to as many entries as it saw.
+TEST_P(CounterTest, AnOpenLedgerDoesNotGoOnFromEntriesThatAreGone) {
+  copy("older");
+  Ledger open = Ledger::open(path);
+  for (int64_t step = 1; step <= 3; ++step) open.charge_steps(run, step);
+  put_back("older");
+  Ledger accepted = Ledger::accept_restored(path);
+  DatasetSketch sketch = accepted.new_sketch();
+  for (int record = 1000; record < 1100; ++record) sketch.add(std::to_string(record));
+  accepted.identify(sketch, "others");
+  ASSERT_EQ(accepted.history().size(), 9u);  // as many as `open` saw
+  EXPECT_EQ(kind_of([&] { open.charge_steps(run, 4); }), ErrorKind::kDataLoss);
+  EXPECT_EQ(opening(), std::nullopt);
+}
+
 // Each copy goes on by itself: as long as the other, or longer.
 TEST_P(CounterTest, ACopyThatWentItsOwnWayIsNoticed) {
   copy("older");

@@ -97,9 +97,8 @@ struct Ledger::Impl {
 
   // Takes in what this or another process appended since the last look.
   void refresh() {
-    if (store->last() < state.count()) {
-      throw Error(ErrorKind::kDataLoss, "entries were removed while it was open");
-    }
+    if (state.count() > 0 && store->hash_of(state.count()) != state.head())
+      throw Error(ErrorKind::kDataLoss, "entries were removed or exchanged while it was open");
     store->for_each_after(state.count(), [&](const Entry& entry) { state.apply(entry); });
   }
 

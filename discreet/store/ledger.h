@@ -110,7 +110,7 @@ class Ledger {
   // The same for a plan that takes more noise where caps leave no room for `noise`: charged, and returned, is
   // the least noise multiplier from `noise` on, to within a thousandth, that they admit. `plan_at` gives the
   // plan's event for a noise multiplier. There is one for each run that the caps' filters admitted, since its
-  // reservation holds room; only a cap that was lowered or merged in since can leave none.
+  // reservation holds room; only a cap that was set, lowered or merged in since can leave none.
   double set_training(const std::string& run, const std::function<Event(double)>& plan_at, double noise,
                       int64_t steps, const BudgetShare& share);
   // Steps 1 to `up_to` are paid for when this returns. Each number is charged once: kInvalidArgument unless

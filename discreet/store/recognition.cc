@@ -13,14 +13,15 @@ Recognition recognise(const LedgerState& state, const SketchKey& key, const Data
   for (const std::string& id : state.dataset_ids()) {
     const auto& dataset = state.datasets().at(id);
     double shared = 0;
-    bool recorded = false;
+    bool recorded = false, covered = false;
     for (const std::string& sealed : dataset.sketches) {
       const DatasetSketch known = DatasetSketch::unseal(key, sealed);
       shared = std::max(shared, known.similarity(sketch));
       recorded |= known == sketch;
-      all_known |= known.covers(sketch);
+      covered |= known.covers(sketch);
     }
     if (shared < Recognition::kSame) continue;
+    all_known |= covered;  // an unrelated one's sketch may tell of no record at all, and so cover any
     recognition.known.push_back({id, dataset.record.name, shared});
     if (recorded) exact.known.push_back(recognition.known.back());
   }

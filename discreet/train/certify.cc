@@ -105,6 +105,9 @@ Certificate certify(const CertifiedRun& run) {
       "nothing of it is in this package.",
       "Fixed features are computed block by block and kept in half precision; their last bits may depend on "
       "the block.",
+      "Where a cap made the noise larger, it depends on which data set the ledger recognised these records "
+      "as, an "
+      "exact comparison that is not part of the guarantee.",
       "Running time, memory use and power draw depend on the data; an observer of the machine during "
       "training is outside the guarantee.",
       "Several settings tried by hand on the same data are separate runs: the ledger adds them, this "
