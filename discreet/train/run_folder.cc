@@ -182,7 +182,11 @@ void RunFolder::store_checkpoint(const std::string& bytes) {
 }
 
 void RunFolder::remove() {
+  // run.json last: with it, a run that was killed in here is resumed and ends here again.
   std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(path_, ignored))
+    if (entry.path().filename() != "run.json") fs::remove_all(entry.path(), ignored);
+  fs::remove(path_ / "run.json", ignored);
   fs::remove_all(path_, ignored);
 }
 

@@ -45,8 +45,10 @@ def test_a_run_killed_at_random_moments_always_resumes(table):
                 kills += 1
             if (table.path / (out + ".run") / "run.json").exists():
                 command = ["train", "--resume", out]
-        if (table.path / (out + ".run")).exists():  # killed between the package and the ledger
+        folder = table.path / (out + ".run")
+        if (folder / "run.json").exists():  # killed between the package and the ledger, or while it tidied up
             table.run("train", "--resume", out)
+        assert not folder.exists() or not list(folder.iterdir())
         packages += 1
         certificate, training, _ = released_and_charged(table, out)
         assert table.run("verify", out, "--json").json["valid"] is True
