@@ -41,6 +41,7 @@ bool cut(const GaussianLosses& losses, double extra, InversionLine& line) {
   for (const double share : {1. / 4, 1. / 6, 1. / 9, 1. / 14, 1. / 20, 1. / 30, 1. / 50}) {
     for (const double strength : {1.2, 1.6, 2.2, 3.0}) {
       const double tilt = -goal * strength / line.epsilon;
+      if (!(tilt < kMostTilt)) return false;  // where epsilon is next to 0
       std::vector<OutcomeCut> cuts;
       double sum = (losses.mu_squared + extra) / 2 * tilt * (1 + tilt);
       double common = 0;

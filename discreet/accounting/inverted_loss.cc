@@ -154,7 +154,10 @@ std::optional<InvertedLoss> InvertedLoss::on_line(const GaussianLosses& losses, 
       const double size = std::exp(-plain * s.imag() * s.imag() / 2), turn = plain * (0.5 + tilt) * s.imag();
       const std::complex<double> factor = (n > 0 ? 2.0 : 1.0) * std::polar(size, turn) / (s * (s + 1.0));
       all->terms.push_back(factor * spectrum.value[n]);
-      const double rounding = 16 + std::abs(turn) + s.imag() * line.period;
+      // Of the angles, the mean's sum among them, and of the sum over the points.
+      const double mean = std::abs(spectrum.mean) * static_cast<double>(1 + losses.sampled.size());
+      const double rounding =
+          16 + std::abs(turn) + s.imag() * (line.period + mean) + static_cast<double>(count) / 8;
       all->error +=
           std::abs(factor) * (spectrum.error[n] + kRounding * rounding * std::abs(spectrum.value[n]));
     }

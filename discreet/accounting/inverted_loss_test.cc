@@ -169,6 +169,18 @@ TEST(InvertedLoss, NarrowBumpIsAtMostTheRatioOfTheWideOne) {
     }
 }
 
+// One release of next to no loss: delta(0) is q (2 Phi(1 / (2 s)) - 1), the distance of the two
+// distributions.
+TEST(InvertedLoss, EndsWhereEpsilonIsNextToNothing) {
+  const Event one = Event::repeated(Event::poisson_sampled(1e-7, Event::gaussian(100)), 1);
+  const double distance = 1e-7 * std::erf(0.005 / std::sqrt(2.0));
+  for (const double epsilon : {0.0, 1e-308}) {
+    const PldBounds delta = pld_delta(one, Relation::kAddOrRemoveOne, epsilon);
+    EXPECT_LE(delta.lower, distance * (1 + 1e-9));
+    EXPECT_GE(delta.upper, distance * (1 - 1e-9));
+  }
+}
+
 TEST(InvertedLoss, DeclinesWhatItsTransformDoesNotSuit) {
   GaussianLosses one;
   one.sampled.emplace_back(LossPair(Direction::kRemove, 0.3, 0.4), 1);

@@ -32,6 +32,7 @@ Range range_of(const LossPair& pair, double tilt, TiltedLoss::Part part, const O
       double low = 0, high = tilt * pair.shift();
       while (high > low + 0.1) {
         const double middle = (low + high) / 2;
+        if (!(middle > low && middle < high)) break;
         (middle < tilt * pair.shift() * pair.hits(middle + kReach).down ? low : high) = middle;
       }
       range.end = high + kReach;
@@ -42,6 +43,8 @@ Range range_of(const LossPair& pair, double tilt, TiltedLoss::Part part, const O
   const double slope = 2 * kDepth / cut.width;
   if (part == TiltedLoss::Part::kCommon && slope > (1 + 2 * tilt) * pair.shift() + 2 * kReach)
     range.end = std::min(range.end, std::max(cut.at + kDepth * cut.width, range.begin + 1));
+  // Up to there erfc may still grow; beyond, it adds next to nothing to the slope.
+  if (part == TiltedLoss::Part::kRare) range.end = std::max(range.end, cut.at + kDepth * cut.width + kReach);
   if (part == TiltedLoss::Part::kRare && slope > range.end + kReach)
     range.begin = std::max(range.begin, std::min(cut.at - kDepth * cut.width, range.end - 1));
   return range;
