@@ -1,6 +1,6 @@
 // The sum of many independent losses of Poisson-sampled and plain Gaussian releases, as certified bounds on
-// delta, by inverting its transform: what a plan of very many small releases costs, in microseconds and to
-// some eight digits. (composed_loss.h does the others.)
+// delta, by inverting its transform: what a plan of very many small releases costs, in a fraction of a
+// millisecond and to some eight digits. (composed_loss.h does the others.)
 //
 // delta(x) = E_P[(1 - e^(x - L))^+] has the bilateral Laplace transform E_P e^(s L) / (s (s + 1)), Re s > 0.
 // On the line Re s = tilt, at the points tilt + i n 2 pi / period, Poisson's summation formula says
