@@ -245,6 +245,11 @@ TEST_F(CapTest, ACapThatWasLoweredSinceMayLeaveNoRoom) {
               ledger.set_training(other, plan_at, exact_noise(0.1, 1e-6), 1, {0.1, 1e-6});
             }),
             ErrorKind::kBudgetExhausted);
+  // Nor does the search go on beyond the noise that an event may have.
+  EXPECT_EQ(kind_of([&] {
+              ledger.set_training(other, plan_at, 5000, 1, {0.1, 1e-6});
+            }),
+            ErrorKind::kBudgetExhausted);
 }
 
 // Plans that are calibrated by privacy loss, under the least cap that lets their run start: the room that was

@@ -42,6 +42,14 @@ TEST_F(RecognitionTest, OnlyAChangedFormIsInDoubt) {
   }
 }
 
+// Of so many records the sketch tells a few in ten thousand, and of the ones asked about nothing.
+TEST_F(RecognitionTest, AnUnrelatedLargeDataSetSettlesNoDoubt) {
+  ledger.identify(sketch(0, 200), "small");
+  ASSERT_TRUE(in_doubt(150, 300));
+  ledger.identify(sketch(1000, 1000000), "large");
+  EXPECT_TRUE(in_doubt(150, 300));
+}
+
 TEST_F(RecognitionTest, RecordsOfSeveralDataSetsAreInDoubt) {
   ledger.identify(sketch(0, 100), "left");
   ledger.identify(sketch(100, 200), "right");
