@@ -177,7 +177,8 @@ def test_classes_that_were_not_released_count_as_wrong(table):
 
 
 def test_predictions_are_labels_then_probabilities(table):
-    train(table, "--target", "happy", "--batch-size", "200", "--epochs", "8")
+    # At epsilon 8, where 25 runs were .857 to .881 right: at 3 the noise brought one of some 30 below .7.
+    train(table, "--target", "happy", "--epsilon", "8", "--batch-size", "200", "--epochs", "8")
     header, *lines = (table.path / "people.csv").read_text().splitlines()
     without_target = [line.rsplit(",", 1)[0] for line in [header, *lines]]
     table.write("new.csv", "\n".join(without_target) + "\n")
