@@ -89,12 +89,15 @@ void check_layout(const Tensor& output, const std::vector<TrainedParameter>& par
       libtorch::gradients_at(output, gradient * multipliers.view(shape).to(gradient.scalar_type()), edges);
   for (size_t n = 0; n < nodes.size(); ++n) {
     if (!plain[n].defined() || !scaled[n].defined()) continue;
-    const Tensor expected = plain[n].reshape({samples, -1}).to(at::kDouble) * multipliers.unsqueeze(1);
-    const Tensor actual = scaled[n].reshape({samples, -1}).to(at::kDouble);
+    const auto by_sample = [&](const Tensor& x) {
+      return nodes[n].layout.split_out(x).reshape({samples, -1}).to(at::kDouble);
+    };
+    const Tensor expected = by_sample(plain[n]) * multipliers.unsqueeze(1), actual = by_sample(scaled[n]);
     for (int64_t i = 0; i < samples; ++i)
       if (!close(expected[i], actual[i]))
-        unsupported("parameter '" + parameters[nodes[n].uses.front().parameter].name + "' is used by '" +
-                    nodes[n].node->name() + "' on rows that do not belong to one sample each");
+        unsupported("parameter '" + parameters[nodes[n].uses.front().parameters.front()].name +
+                    "' is used by '" + nodes[n].node->name() +
+                    "' on rows that do not belong to one sample each");
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
 #include <map>
 
 #include "discreet/base/error.h"
@@ -15,11 +16,50 @@ constexpr double kMargin = 0x1p-10;       // of the clip: what rounding may add 
 constexpr double kRecomputeAt = 0x1p-12;  // of the clip: a rounding error beyond this goes to double
 constexpr int64_t kSamplesInFloat = 256;
 
-// One use of one parameter, ready to be clipped.
-struct BoundUse {
-  Term* term;
+// Uses of one parameter that are the same view of it, as one.
+struct ViewUse {
+  std::unique_ptr<Gradients> gradients;
   const ParameterUse* use;
 };
+
+// A use through a function of one parameter or several.
+struct FunctionUse {
+  std::unique_ptr<Gradients> gradients;
+  const ParameterUse* use;
+
+  // Double, in the parameter's shape: what samples [begin, end) add to its gradient by this use.
+  at::Tensor gradient(const at::Tensor& parameter, int64_t begin, int64_t end) const {
+    at::Tensor entering = gradients->gradient(begin, end);
+    // In the model's precision the numbers may be out of range: brought near 1 and back by a power of two.
+    const double largest = entering.abs().max().item<double>();
+    if (largest == 0) return at::zeros(parameter.sizes(), entering.options());
+    const double scale = std::isfinite(largest) ? std::exp2(std::floor(std::log2(largest))) : 1;
+    entering = (entering / scale).to(parameter.scalar_type());
+    const at::Tensor part = libtorch::gradient_of_parameter(use->from, entering, parameter);
+    if (!part.defined()) return at::zeros(parameter.sizes(), parameter.options().dtype(at::kDouble));
+    return part.to(at::kDouble) * scale;
+  }
+};
+
+struct Uses {
+  std::vector<ViewUse> views;  // of different parts of the parameter, or more than one way to see it
+  std::vector<const FunctionUse*> functions;
+  bool apart = true;  // one view, or several of which no two overlap: then squared norms add up
+};
+
+// Whether the views are blocks of memory of which no two overlap.
+bool are_apart(const std::vector<ViewUse>& views, const at::Tensor& sum) {
+  std::vector<std::pair<int64_t, int64_t>> blocks;
+  for (const ViewUse& view : views) {
+    const at::Tensor part = view.use->view(sum);
+    if (!part.is_non_overlapping_and_dense()) return false;
+    blocks.emplace_back(part.storage_offset(), part.storage_offset() + part.numel());
+  }
+  std::sort(blocks.begin(), blocks.end());
+  for (size_t i = 1; i < blocks.size(); ++i)
+    if (blocks[i].first < blocks[i - 1].second) return false;
+  return true;
+}
 
 // One call of Clipper::add.
 class Piece {
@@ -40,10 +80,15 @@ class Piece {
       at::Tensor gradient = gradients[i];
       if (!gradient.defined())
         gradient = at::zeros(libtorch::output_shape(*nodes_[i].node), output_gradient.options());
-      terms_.push_back(nodes_[i].rule->bind(*nodes_[i].node, gradient, rows_));
       for (const ParameterUse& use : nodes_[i].uses)
-        uses_[use.parameter].push_back({terms_.back().get(), &use});
+        add_use(use, nodes_[i].rule->gradients(*nodes_[i].node, use.input, gradient, nodes_[i].layout));
     }
+    for (const FunctionUse& function : functions_)
+      for (size_t p : function.use->parameters) uses_[p].functions.push_back(&function);
+    for (size_t p = 0; p < uses_.size(); ++p)
+      uses_[p].apart =
+          uses_[p].functions.empty() &&
+          (uses_[p].views.size() == 1 || are_apart(uses_[p].views, parameters[p].tensor.detach()));
   }
 
   // The units' clip factors; 0 where a gradient is not finite, which adds nothing to `count` either.
@@ -51,7 +96,7 @@ class Piece {
     squared_.assign(units_, 0.0);
     std::vector<double> rounding(units_, 0.0);
     for (size_t p = 0; p < uses_.size(); ++p) {
-      if (uses_[p].size() == 1) add_fast_norms(p, &rounding);
+      if (uses_[p].apart) add_fast_norms(p, &rounding);
     }
     // Units whose norm cannot come from per-row norms: several rows, or rounding that matters.
     for (int64_t unit = 0; unit < units_; ++unit) {
@@ -86,11 +131,11 @@ class Piece {
     for (int64_t unit : direct_) row_weights[starts_[unit]] = 0;
     const at::Tensor weights = at::tensor(row_weights, at::kDouble).to(sums[0].device());
     for (size_t p = 0; p < uses_.size(); ++p) {
-      if (uses_[p].size() == 1 && static_cast<int64_t>(direct_.size()) < units_) {
-        const BoundUse& bound = uses_[p].front();
-        for (int64_t begin = 0; begin < rows_; begin += kSamplesInFloat)
-          bound.term->add_weighted(bound.use->input, weights, begin, std::min(begin + kSamplesInFloat, rows_),
-                                   bound.use->alias(sums[p]));
+      if (uses_[p].apart && static_cast<int64_t>(direct_.size()) < units_) {
+        for (const ViewUse& view : uses_[p].views)
+          for (int64_t begin = 0; begin < rows_; begin += kSamplesInFloat)
+            view.gradients->add_weighted(weights, begin, std::min(begin + kSamplesInFloat, rows_),
+                                         view.use->view(sums[p]));
       }
       for (int64_t unit : direct_units(p))
         if (factors_[unit] != 0) sums[p].add_(direct_gradient(p, unit), factors_[unit]);
@@ -98,22 +143,34 @@ class Piece {
   }
 
  private:
-  // Units whose gradient of this parameter is computed directly: all of them where it has several uses.
+  void add_use(const ParameterUse& use, std::unique_ptr<Gradients> gradients) {
+    if (!use.is_view) {
+      functions_.push_back({std::move(gradients), &use});
+      return;
+    }
+    std::vector<ViewUse>& views = uses_[use.parameters[0]].views;
+    for (ViewUse& known : views)
+      if (known.use->steps == use.steps && known.gradients->absorb(*gradients)) return;
+    views.push_back({std::move(gradients), &use});
+  }
+
+  // Units whose gradient of this parameter is computed directly: all of them where its uses overlap.
   std::vector<int64_t> direct_units(size_t p) const {
-    if (uses_[p].size() == 1) return direct_;
+    if (uses_[p].apart) return direct_;
     std::vector<int64_t> all(units_);
     for (int64_t unit = 0; unit < units_; ++unit) all[unit] = unit;
     return all;
   }
 
   void add_fast_norms(size_t p, std::vector<double>* rounding) {
-    const BoundUse& bound = uses_[p].front();
-    const SquaredNorms norms = bound.term->squared_norms(bound.use->input);
-    const at::Tensor squared = norms.squared.cpu().contiguous();
-    const at::Tensor error = norms.error.defined() ? norms.error.cpu().contiguous() : at::Tensor();
-    for (int64_t unit = 0; unit < units_; ++unit) {
-      squared_[unit] += squared.data_ptr<double>()[starts_[unit]];
-      if (error.defined()) (*rounding)[unit] += error.data_ptr<double>()[starts_[unit]];
+    for (const ViewUse& view : uses_[p].views) {
+      const SquaredNorms norms = view.gradients->squared_norms();
+      const at::Tensor squared = norms.squared.cpu().contiguous();
+      const at::Tensor error = norms.error.defined() ? norms.error.cpu().contiguous() : at::Tensor();
+      for (int64_t unit = 0; unit < units_; ++unit) {
+        squared_[unit] += squared.data_ptr<double>()[starts_[unit]];
+        if (error.defined()) (*rounding)[unit] += error.data_ptr<double>()[starts_[unit]];
+      }
     }
   }
 
@@ -125,9 +182,10 @@ class Piece {
     if (found != kept_.end()) return found->second;
     at::Tensor gradient = at::zeros(parameters_[p].tensor.sizes(),
                                     parameters_[p].tensor.options().dtype(at::kDouble).requires_grad(false));
-    for (const BoundUse& bound : uses_[p])
-      bound.use->alias(gradient).add_(
-          bound.term->gradient(bound.use->input, starts_[unit], starts_[unit + 1]));
+    for (const ViewUse& view : uses_[p].views)
+      view.use->view(gradient).add_(view.gradients->gradient(starts_[unit], starts_[unit + 1]));
+    for (const FunctionUse* function : uses_[p].functions)
+      gradient.add_(function->gradient(parameters_[p].tensor, starts_[unit], starts_[unit + 1]));
     if (kept_numbers_ + gradient.numel() <= kKeptDirectly) {
       kept_numbers_ += gradient.numel();
       kept_[{p, unit}] = gradient;
@@ -142,10 +200,10 @@ class Piece {
   int64_t rows_, units_;
   std::vector<int64_t> starts_;  // one more than units
   std::vector<UseNode> nodes_;
-  std::vector<std::unique_ptr<Term>> terms_;
-  std::vector<std::vector<BoundUse>> uses_;  // by parameter
-  std::vector<double> squared_, factors_;    // by unit
-  std::vector<int64_t> direct_;              // units computed directly for every parameter
+  std::deque<FunctionUse> functions_;
+  std::vector<Uses> uses_;                 // by parameter
+  std::vector<double> squared_, factors_;  // by unit
+  std::vector<int64_t> direct_;            // units computed directly for every parameter
   std::map<std::pair<size_t, int64_t>, at::Tensor> kept_;
   int64_t kept_numbers_ = 0;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "discreet/base/error.h"
 #include "discreet/dp/operations.h"
@@ -16,20 +17,51 @@ using namespace libtorch;
   throw Error(ErrorKind::kUnsupported, message);
 }
 
-// The step of an operation that only transposes or reshapes; false for any other.
-bool alias_step(Node& node, AliasStep* step) {
+ViewStep slice_step(const Shape& in, const Shape& out, int64_t dimension, int64_t start, int64_t step) {
+  const auto rank = static_cast<int64_t>(in.size());
+  if (dimension < 0) dimension += rank;
+  if (start < 0) start += in[dimension];
+  start = std::clamp<int64_t>(start, 0, in[dimension]);
+  return {ViewStep::Kind::kSlice, {dimension, start, out[dimension], step}};
+}
+
+// The steps of an operation that makes a view, for its output `output`; false for any other operation.
+bool view_steps(Node& node, uint32_t output, std::vector<ViewStep>* steps) {
   const std::string name = node.name();
+  const Shape out = output_shape(node, output);
   if (name == "TBackward0") {
-    *step = {0, 1, {}};
-    return output_shape(node).size() == 2;
+    if (out.size() == 2) steps->push_back({ViewStep::Kind::kTranspose, {0, 1}});
+    return true;
   }
   if (auto* transpose = dynamic_cast<saved::TransposeBackward0*>(&node)) {
-    *step = {transpose->dim0, transpose->dim1, {}};
+    steps->push_back({ViewStep::Kind::kTranspose, {transpose->dim0, transpose->dim1}});
+    return true;
+  }
+  if (auto* permute = dynamic_cast<saved::PermuteBackward0*>(&node)) {
+    steps->push_back({ViewStep::Kind::kPermute, integers(permute->dims)});
     return true;
   }
   if (name == "ViewBackward0" || name == "UnsafeViewBackward0" || name == "ReshapeAliasBackward0" ||
       name == "UnsqueezeBackward0" || name == "AliasBackward0" || name.rfind("SqueezeBackward", 0) == 0) {
-    *step = {0, 0, output_shape(node)};
+    steps->push_back({ViewStep::Kind::kReshape, out});
+    return true;
+  }
+  if (node.num_outputs() != 1 || !node.next_edge(0).is_valid()) return false;
+  const Shape in = input_shape(node.next_edge(0));
+  if (auto* slice = dynamic_cast<saved::SliceBackward0*>(&node)) {
+    steps->push_back(
+        slice_step(in, out, slice->dim, slice->start ? integer(*slice->start) : 0, integer(slice->step)));
+    return true;
+  }
+  if (auto* split = dynamic_cast<saved::SplitBackward0*>(&node)) {
+    steps->push_back(slice_step(in, out, split->dim, integer(split->split_size) * output, 1));
+    return true;
+  }
+  if (auto* select = dynamic_cast<saved::SelectBackward0*>(&node)) {
+    Shape one = in;
+    one[select->dim < 0 ? select->dim + in.size() : select->dim] = 1;
+    steps->push_back({ViewStep::Kind::kReshape, out});  // reversed below: the slice comes first
+    steps->push_back(slice_step(in, one, select->dim, integer(select->index), 1));
     return true;
   }
   return false;
@@ -37,136 +69,200 @@ bool alias_step(Node& node, AliasStep* step) {
 
 class Search {
  public:
-  Search(const at::Tensor& output, const std::vector<TrainedParameter>& parameters)
-      : samples_(output.size(0)), parameters_(parameters) {
+  Search(const at::Tensor& output, const std::vector<TrainedParameter>& parameters, int64_t batch_dimension)
+      : parameters_(parameters), batch_(Layout::of_batch(output.sizes().vec(), batch_dimension)) {
     for (size_t i = 0; i < parameters.size(); ++i) index_[parameters[i].tensor.unsafeGetTensorImpl()] = i;
     order_nodes(output.grad_fn());
+    layouts_[output.grad_fn().get()].resize(output.output_nr() + 1);
+    layouts_[output.grad_fn().get()][output.output_nr()] = batch_;
   }
 
-  std::vector<UseNode> uses(const at::Tensor& output) {
-    std::vector<bool> used(parameters_.size(), false);
-    std::vector<UseNode> result;
-    ParameterUse use;
-    if (resolve(Edge(output.grad_fn(), output.output_nr()), &use))
-      unsupported("parameter '" + parameters_[use.parameter].name + "' is itself the output of the model");
+  std::vector<UseNode> uses() {
     for (const auto& node : order_) {
-      UseNode found{node, nullptr, {}};
+      if (facts_.at(node.get()).parameter < 0 || dynamic_cast<AccumulateGrad*>(node.get()) != nullptr)
+        continue;
+      const auto layouts = layouts_.find(node.get());
+      if (layouts == layouts_.end()) continue;  // only reached as a function of parameters
+      if (rooted_.count(node.get()))
+        unsupported(who(*node) + ", with and without rows of its own for the batch");
       for (uint32_t input = 0; input < node->num_outputs(); ++input) {
         const Edge& edge = node->next_edge(input);
-        if (!edge.is_valid() || first_parameter(edge.function.get()) < 0) continue;
-        if (inside_alias_.count(node.get())) continue;
-        if (resolve(edge, &use)) {
-          use.input = input;
-          cover(*node, use, &found);
-          used[use.parameter] = true;
-        } else if (const std::string reason = mixing_reason(*node, input, samples_); !reason.empty()) {
-          unsupported("parameter '" + parameters_[first_parameter(edge.function.get())].name +
-                      "' reaches the output through '" + node->name() + "', which " + reason);
-        }
+        if (!edge.is_valid() || facts_.at(edge.function.get()).parameter < 0) continue;
+        if (facts_.at(edge.function.get()).pure && cover(node, input, layouts->second)) continue;
+        carry_on(*node, input, layouts->second);
       }
-      if (!found.uses.empty()) result.push_back(std::move(found));
     }
-    for (size_t i = 0; i < used.size(); ++i)
-      if (!used[i])
+    for (size_t i = 0; i < parameters_.size(); ++i)
+      if (!used_.count(i))
         unsupported("parameter '" + parameters_[i].name +
                     "' is trained but the watched output does not depend on it: freeze it "
                     "(requires_grad_(false)) or use it");
-    return result;
+    return std::move(found_);
   }
 
  private:
-  // All nodes behind `root`, each before those that its inputs come from, with the parameters they lead to.
+  struct Facts {
+    int64_t parameter = -1;  // a trained parameter behind the node, or -1
+    bool pure = false;       // a function of trained parameters alone
+  };
+  using Layouts = std::vector<std::optional<Layout>>;  // by output of a node
+
+  // All nodes behind `root`, each before those that its inputs come from, with what is behind them.
   void order_nodes(const std::shared_ptr<Node>& root) {
     std::vector<std::pair<std::shared_ptr<Node>, uint32_t>> stack{{root, 0}};
-    leads_[root.get()] = -1;
+    facts_[root.get()] = {};
     while (!stack.empty()) {
       auto& [node, next] = stack.back();
-      if (next == 0) {
-        if (auto* leaf = dynamic_cast<AccumulateGrad*>(node.get())) {
-          const auto found = index_.find(leaf->variable.unsafeGetTensorImpl());
-          if (found != index_.end()) leads_[node.get()] = static_cast<int64_t>(found->second);
-        }
-      }
       if (next < node->num_outputs()) {
         const Edge& edge = node->next_edge(next++);
-        if (edge.is_valid() && leads_.try_emplace(edge.function.get(), -1).second)
+        if (edge.is_valid() && facts_.try_emplace(edge.function.get()).second)
           stack.emplace_back(edge.function, 0);
       } else {
-        for (const Edge& edge : node->next_edges())
-          if (edge.is_valid() && leads_[node.get()] < 0) leads_[node.get()] = leads_[edge.function.get()];
+        facts_[node.get()] = facts_of(*node);
         order_.push_back(node);
         stack.pop_back();
       }
     }
     std::reverse(order_.begin(), order_.end());
-    // Nodes that only reshape a parameter are part of its use, not of the data's way.
-    for (const auto& node : order_) {
-      ParameterUse use;
-      if (resolve(Edge(node, 0), &use)) inside_alias_[node.get()] = true;
-    }
   }
 
-  int64_t first_parameter(Node* node) const { return leads_.at(node); }
-
-  // Whether this edge comes from a trained parameter through nothing but transpositions and reshapings.
-  bool resolve(Edge edge, ParameterUse* use) const {
-    std::vector<AliasStep> steps;
-    for (Node* node = edge.function.get(); node != nullptr;) {
-      if (auto* leaf = dynamic_cast<AccumulateGrad*>(node)) {
-        const auto found = index_.find(leaf->variable.unsafeGetTensorImpl());
-        if (found == index_.end()) return false;
-        *use = {found->second, 0, {steps.rbegin(), steps.rend()}};
-        return true;
-      }
-      AliasStep step;
-      if (!alias_step(*node, &step)) return false;
-      steps.push_back(std::move(step));
-      node = node->next_edge(0).function.get();
+  Facts facts_of(Node& node) const {
+    Facts facts;
+    if (auto* leaf = dynamic_cast<AccumulateGrad*>(&node)) {
+      const auto found = index_.find(leaf->variable.unsafeGetTensorImpl());
+      if (found != index_.end()) facts = {static_cast<int64_t>(found->second), true};
+      return facts;
     }
-    return false;
+    bool all_pure = true;
+    for (const Edge& edge : node.next_edges()) {
+      if (!edge.is_valid()) continue;
+      const Facts& behind = facts_.at(edge.function.get());
+      if (facts.parameter < 0) facts.parameter = behind.parameter;
+      all_pure = all_pure && behind.pure;
+    }
+    facts.pure = all_pure && facts.parameter >= 0 && is_function_of_its_tensors(node);
+    return facts;
   }
 
-  void cover(Node& node, const ParameterUse& use, UseNode* found) const {
-    const std::string who =
-        "parameter '" + parameters_[use.parameter].name + "' is used by '" + node.name() + "'";
-    found->rule = find_rule(node.name());
-    if (found->rule == nullptr) {
+  std::string who(Node& node) const {
+    return "parameter '" + parameters_[facts_.at(&node).parameter].name + "' is used by '" + node.name() +
+           "'";
+  }
+
+  // Takes what enters this slot for a use of parameters, by the rule for the node. False where the slot
+  // rather has rows of its own for the batch: then the way goes on.
+  bool cover(const std::shared_ptr<Node>& node, uint32_t input, const Layouts& layouts) {
+    const Edge& edge = node->next_edge(input);
+    const bool leaf = dynamic_cast<AccumulateGrad*>(edge.function.get()) != nullptr;
+    const Rule* rule = find_rule(node->name());
+    const std::string user = "parameter '" + parameters_[facts_.at(edge.function.get()).parameter].name +
+                             "' is used by '" + node->name() + "'";
+    if (rule == nullptr) {
+      if (!leaf) return false;
       std::string names;
-      for (const Rule& rule : clip_rules()) names += (names.empty() ? "" : ", ") + std::string(rule.name);
-      unsupported(who + ", for which there is no clip rule; rules exist for: " + names);
+      for (const Rule& known : clip_rules()) names += (names.empty() ? "" : ", ") + std::string(known.name);
+      unsupported(user + ", for which there is no clip rule; rules exist for: " + names);
     }
-    const Shape out = output_shape(node);
-    if (out.empty() || out[0] % samples_ != 0)
-      unsupported(who + ", whose result's first dimension is not the batch of " + std::to_string(samples_));
-    if (const std::string reason = found->rule->refusal(node, use.input, samples_); !reason.empty())
-      unsupported(who + ", which the clip rule '" + found->rule->name + "' refuses: " + reason);
-    found->uses.push_back(use);
+    const Shape out = output_shape(*node);
+    if (std::find(out.begin(), out.end(), 0) != out.end()) unsupported(user + ", whose result is empty");
+    if (layouts.empty() || !layouts[0]) unsupported(user + ", whose first result is not used");
+    if (const std::string reason = rule->refusal(*node, input, *layouts[0]); !reason.empty()) {
+      if (!leaf && carry(*node, input, 0, *layouts[0]).layout) return false;
+      unsupported(user + ", which the clip rule '" + rule->name + "' refuses: " + reason);
+    }
+    if (found_.empty() || found_.back().node != node) found_.push_back({node, rule, *layouts[0], {}});
+    found_.back().uses.push_back(resolve(input, edge));
+    return true;
   }
 
-  int64_t samples_;
+  // What entered a slot, with all that is behind it marked as taken.
+  ParameterUse resolve(uint32_t input, const Edge& from) {
+    ParameterUse use{input, {}, true, {}, from};
+    Edge edge = from;
+    while (dynamic_cast<AccumulateGrad*>(edge.function.get()) == nullptr) {
+      if (!view_steps(*edge.function, edge.input_nr, &use.steps)) {
+        use.is_view = false;
+        break;
+      }
+      rooted_.insert(edge.function.get());
+      edge = edge.function->next_edge(0);
+    }
+    std::reverse(use.steps.begin(), use.steps.end());
+    std::vector<Node*> stack{edge.function.get()};
+    std::unordered_set<Node*> seen;
+    while (!stack.empty()) {
+      Node* node = stack.back();
+      stack.pop_back();
+      if (!seen.insert(node).second) continue;
+      if (dynamic_cast<AccumulateGrad*>(node) != nullptr) {
+        use.parameters.push_back(static_cast<size_t>(facts_.at(node).parameter));
+      } else {
+        rooted_.insert(node);
+        for (const Edge& next : node->next_edges()) stack.push_back(next.function.get());
+      }
+    }
+    used_.insert(use.parameters.begin(), use.parameters.end());
+    if (use.is_view && !parameters_[use.parameters[0]].tensor.is_contiguous()) use.is_view = false;
+    return use;
+  }
+
+  void carry_on(Node& node, uint32_t input, const Layouts& layouts) {
+    const Edge& edge = node.next_edge(input);
+    const auto refuse = [&](const std::string& reason) {
+      unsupported("parameter '" + parameters_[facts_.at(edge.function.get()).parameter].name +
+                  "' reaches the output through '" + node.name() + "', which " + reason);
+    };
+    for (uint32_t output = 0; output < layouts.size(); ++output) {
+      if (!layouts[output]) continue;
+      const Carried carried = carry(node, input, output, *layouts[output]);
+      if (!carried.layout) refuse(carried.reason);
+      Layouts& known = layouts_[edge.function.get()];
+      if (known.size() <= edge.input_nr) known.resize(edge.input_nr + 1);
+      if (!known[edge.input_nr]) {
+        known[edge.input_nr] = carried.layout;
+      } else if (!known[edge.input_nr]->merge(*carried.layout)) {
+        refuse("gives it to other samples than another use of '" + edge.function->name() + "' does");
+      }
+    }
+  }
+
   const std::vector<TrainedParameter>& parameters_;
+  Layout batch_;
   std::unordered_map<const void*, size_t> index_;
-  std::unordered_map<Node*, int64_t> leads_;  // a trained parameter behind the node, or -1
-  std::unordered_map<Node*, bool> inside_alias_;
+  std::unordered_map<Node*, Facts> facts_;
+  std::unordered_map<Node*, Layouts> layouts_;  // of what is computed from the batch
+  std::unordered_set<Node*> rooted_;            // functions of parameters that entered a rule's slot
+  std::unordered_set<size_t> used_;
   std::vector<std::shared_ptr<Node>> order_;
+  std::vector<UseNode> found_;
 };
 
 }  // namespace
 
-at::Tensor ParameterUse::alias(at::Tensor tensor) const {
-  for (const AliasStep& step : aliases)
-    tensor = step.shape.empty() ? tensor.transpose(step.dim0, step.dim1) : tensor.view(step.shape);
+at::Tensor ParameterUse::view(at::Tensor tensor) const {
+  for (const auto& [kind, numbers] : steps) {
+    switch (kind) {
+      case ViewStep::Kind::kTranspose: tensor = tensor.transpose(numbers[0], numbers[1]); break;
+      case ViewStep::Kind::kPermute: tensor = tensor.permute(numbers); break;
+      case ViewStep::Kind::kReshape: tensor = tensor.view(numbers); break;
+      case ViewStep::Kind::kSlice:
+        tensor =
+            tensor.slice(numbers[0], numbers[1], numbers[1] + (numbers[2] - 1) * numbers[3] + 1, numbers[3]);
+        break;
+    }
+  }
   return tensor;
 }
 
-std::vector<UseNode> find_uses(const at::Tensor& output, const std::vector<TrainedParameter>& parameters) {
+std::vector<UseNode> find_uses(const at::Tensor& output, const std::vector<TrainedParameter>& parameters,
+                               int64_t batch_dimension) {
   if (!output.defined() || !output.grad_fn())
     unsupported(
         "the watched output has no graph: it was detached, computed under no_grad, or depends on no trained "
         "parameter");
-  if (output.dim() == 0 || output.size(0) < 1)
-    unsupported("the watched output must be [samples, ...] with at least one sample");
-  return Search(output, parameters).uses(output);
+  if (batch_dimension < 0 || batch_dimension >= output.dim() || output.numel() == 0)
+    unsupported("the watched output must be [samples, ...] with at least one sample and no size of 0");
+  return Search(output, parameters, batch_dimension).uses();
 }
 
 }  // namespace discreet

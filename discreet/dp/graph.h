@@ -1,11 +1,14 @@
-// Where the trained parameters enter the autograd graph behind a model's output, and the proof that every row
-// there belongs to one sample.
+// Where the trained parameters enter the autograd graph behind a model's output, and which part of every
+// tensor there belongs to which sample.
 //
-// Samples are told apart by position alone: the output is [samples, ...], and from it downwards every
-// operation on the way to a parameter must be on the list of operations.h, which keep the batch outermost. A
-// layout that values decide (index, gather, packed sequences), a batch that moves to another dimension, and a
-// node that is not known are refused, never guessed. Statistics of the batch that a model detaches are not in
-// the graph: PrivacyEngine::check looks for those.
+// The output says it for itself: its batch dimension. From there downwards every operation on the way to a
+// parameter must be on the list of operations.h, which carries the layout from its output to its inputs:
+// batches that move to another dimension, time-first attention, rows that saved indices choose. A way that
+// would mix samples, uses that disagree, and a node that is not known are refused, never guessed. Statistics
+// of the batch that a model detaches are not in the graph: PrivacyEngine::check looks for those.
+//
+// A parameter may enter as itself, as a view (transposed, reshaped, a slice), or through a function of
+// parameters alone (weight normalisation, a product of two adapters, exp).
 #pragma once
 
 #include <torch/torch.h>
@@ -14,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "discreet/dp/layout.h"
 #include "discreet/dp/rules/rule.h"
 
 namespace discreet {
@@ -23,31 +27,37 @@ struct TrainedParameter {
   at::Tensor tensor;  // a leaf that requires a gradient
 };
 
-// A transposition or reshaping between a parameter and the operation that uses it; it keeps norms.
-struct AliasStep {
-  int64_t dim0, dim1;     // transposed, where shape is empty
-  libtorch::Shape shape;  // viewed as
+// A step from a parameter to a view of it.
+struct ViewStep {
+  enum class Kind { kTranspose, kPermute, kReshape, kSlice };
+  Kind kind;
+  libtorch::Shape numbers;  // two dimensions; all dimensions; the shape; dimension, start, length, step
+  bool operator==(const ViewStep&) const = default;
 };
 
 struct ParameterUse {
-  size_t parameter;                // index into the list of trained parameters
   uint32_t input;                  // the node's input slot that it entered
-  std::vector<AliasStep> aliases;  // from the parameter to the slot
+  std::vector<size_t> parameters;  // indices into the list of trained parameters; one where it is a view
+  bool is_view;
+  std::vector<ViewStep> steps;  // of a view, from the parameter to the slot
+  libtorch::Edge from;          // what entered the slot
 
-  // The slot's view of a tensor that has the parameter's shape.
-  at::Tensor alias(at::Tensor tensor) const;
+  // Of a view: the slot's part of a tensor that has the parameter's shape.
+  at::Tensor view(at::Tensor tensor) const;
 };
 
 struct UseNode {
   std::shared_ptr<libtorch::Node> node;
   const Rule* rule;
+  Layout layout;  // of its first output
   std::vector<ParameterUse> uses;
 };
 
-// Every use of every trained parameter in the graph of `output` [samples, ...], samples >= 1.
-// Throws kUnsupported, naming the parameter and the operation: a use that no rule covers; an operation on the
-// way to the output that may mix samples; a trained parameter that the output does not depend on; an output
-// with no graph at all (detached, or computed under no_grad).
-std::vector<UseNode> find_uses(const at::Tensor& output, const std::vector<TrainedParameter>& parameters);
+// Every use of every trained parameter in the graph of `output`, whose dimension `batch_dimension` is the
+// samples, at least one. Throws kUnsupported, naming the parameter and the operation: a use that no rule
+// covers; an operation on the way to the output that may mix samples; a trained parameter that the output
+// does not depend on; an output with no graph at all (detached, or computed under no_grad).
+std::vector<UseNode> find_uses(const at::Tensor& output, const std::vector<TrainedParameter>& parameters,
+                               int64_t batch_dimension = 0);
 
 }  // namespace discreet

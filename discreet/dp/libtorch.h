@@ -44,6 +44,18 @@ inline Shape integers(const c10::OptionalArray<int64_t>& values) {
   return values.list ? Shape(values.list->begin(), values.list->end()) : Shape();
 }
 
+// Sizes of the tensors that were joined.
+inline std::vector<Shape> input_sizes(const saved::CatBackward0& cat) {
+#if TORCH_VERSION_MAJOR < 2
+  const auto& sizes = cat.tensors_args_sizes;
+#else
+  const auto& sizes = cat.tensors_args_sizes_symint;
+#endif
+  std::vector<Shape> result;
+  for (const auto& size : sizes) result.push_back(integers(size));
+  return result;
+}
+
 #if TORCH_VERSION_MAJOR < 2
 // 1.13 records the shapes but keeps the accessor private; naming a private member in an explicit
 // instantiation is allowed by the language ([temp.spec]).
@@ -82,6 +94,14 @@ inline std::vector<at::Tensor> gradients_at(const at::Tensor& output, const at::
   return torch::autograd::Engine::get_default_engine().execute(
       {Edge(output.grad_fn(), output.output_nr())}, {gradient}, /*keep_graph=*/true, /*create_graph=*/false,
       /*accumulate_grad=*/false, edges);
+}
+
+// The gradient of a leaf when `gradient` flows into `edge` behind which it lies; undefined where none does.
+inline at::Tensor gradient_of_parameter(const Edge& edge, const at::Tensor& gradient,
+                                        const at::Tensor& leaf) {
+  return torch::autograd::Engine::get_default_engine().execute(
+      {edge}, {gradient}, /*keep_graph=*/true, /*create_graph=*/false, /*accumulate_grad=*/false,
+      {torch::autograd::impl::gradient_edge(leaf)})[0];
 }
 
 }  // namespace discreet::libtorch

@@ -1,6 +1,8 @@
 #include "discreet/dp/operations.h"
 
 #include <algorithm>
+#include <unordered_map>
+#include <unordered_set>
 
 namespace discreet {
 namespace {
@@ -8,213 +10,574 @@ namespace {
 using namespace libtorch;
 
 constexpr const char* kMixes = "mixes the samples of the batch";
+constexpr const char* kSpread = "takes a tensor of which no single dimension is the batch";
+constexpr const char* kMatrix = "multiplies by a matrix that depends on the batch";
+
+// One way through an operation.
+struct Way {
+  Node& node;
+  uint32_t input, output;
+  const Layout& layout;  // of the output
+  Shape in, out;
+
+  template <typename Saved>
+  Saved& saved() const {
+    return dynamic_cast<Saved&>(node);
+  }
+};
+
+using Place = Layout::Place;
+
+Carried refuse(const char* reason) {
+  return {{}, reason};
+}
 
 int64_t positive(int64_t dimension, size_t dimensions) {
   return dimension < 0 ? dimension + static_cast<int64_t>(dimensions) : dimension;
 }
 
-// Same position in, same position out. A broadcast over the batch is refused.
-std::string elementwise(Node& node, uint32_t input, int64_t) {
-  const Shape in = input_shape(node.next_edge(input)), out = output_shape(node);
-  return in.size() == out.size() && in[0] == out[0] ? "" : "broadcasts one tensor over the batch";
+bool contains(const Shape& dimensions, int64_t dimension, size_t of) {
+  return std::any_of(dimensions.begin(), dimensions.end(),
+                     [&](int64_t d) { return positive(d, of) == dimension; });
 }
 
-// Row-major order stays: the n-th parts stay, whatever the shapes.
-std::string reshaping(Node&, uint32_t, int64_t) {
-  return "";
+// The same place, in dimension `dimension` of the input.
+Carried moved_to(const Way& way, Place place, int64_t dimension) {
+  if (dimension < 0 || dimension >= static_cast<int64_t>(way.in.size()) ||
+      way.in[dimension] != way.out[place.dimension])
+    return refuse(kMixes);
+  place.dimension = dimension;
+  return {way.layout.at(way.in, place), ""};
 }
 
-// Works within each index of the first dimension: pooling, padding, products of batches of matrices.
-std::string within_first(Node& node, uint32_t input, int64_t) {
-  const Shape in = input_shape(node.next_edge(input)), out = output_shape(node);
-  return in.size() == out.size() && in[0] == out[0] ? "" : kMixes;
+// Same position in, same position out; smaller tensors are broadcast along their missing first dimensions.
+Carried elementwise(const Way& way) {
+  const auto place = way.layout.place(way.out);
+  if (!place) return refuse(kSpread);
+  const int64_t missing = static_cast<int64_t>(way.out.size()) - static_cast<int64_t>(way.in.size());
+  const Carried result = moved_to(way, *place, place->dimension - missing);
+  return result.layout ? result : refuse("broadcasts one tensor over the batch");
 }
 
-// Works along one dimension or several, which must not be the first.
-std::string along(const Shape& dimensions, const Shape& in) {
-  if (dimensions.empty()) return kMixes;
-  for (int64_t dimension : dimensions)
-    if (positive(dimension, in.size()) == 0) return kMixes;
-  return "";
+// The same numbers in the same order.
+Carried reshaping(const Way& way) {
+  return {way.layout, ""};
+}
+
+// Works along `dimensions` of the input, which are kept, shorter or gone in the output.
+Carried along(const Way& way, const Shape& dimensions) {
+  const auto place = way.layout.place(way.out);
+  if (!place) return refuse(kSpread);
+  if (dimensions.empty()) return refuse(kMixes);
+  if (way.in.size() == way.out.size())
+    return contains(dimensions, place->dimension, way.in.size()) ? refuse(kMixes)
+                                                                 : moved_to(way, *place, place->dimension);
+  int64_t left = place->dimension;
+  for (int64_t d = 0; d < static_cast<int64_t>(way.in.size()); ++d)
+    if (!contains(dimensions, d, way.in.size()) && left-- == 0) return moved_to(way, *place, d);
+  return refuse(kMixes);
 }
 
 template <typename Saved>
-std::string along_dim(Node& node, uint32_t input, int64_t) {
-  auto* saved_node = dynamic_cast<Saved*>(&node);
-  if (saved_node == nullptr) return "is not the operation that its name says";
-  const Shape in = input_shape(node.next_edge(input));
-  if constexpr (std::is_convertible_v<decltype(saved_node->dim), int64_t>) {
-    return along({saved_node->dim}, in);
+Carried along_dim(const Way& way) {
+  auto& node = way.saved<Saved>();
+  if constexpr (std::is_convertible_v<decltype(node.dim), int64_t>) {
+    return along(way, {node.dim});
   } else {
-    return along(integers(saved_node->dim), in);
+    return along(way, integers(node.dim));
   }
 }
 
-// stack's dimension counts in the output.
-std::string stacking(Node& node, uint32_t, int64_t) {
-  return along({dynamic_cast<saved::StackBackward0&>(node).dim}, output_shape(node));
+// Within the last `Last` dimensions, separately for each index of the others: pooling, resizing.
+template <int Last>
+Carried within_last(const Way& way) {
+  const auto place = way.layout.place(way.out);
+  if (!place) return refuse(kSpread);
+  if (place->dimension + Last >= static_cast<int64_t>(way.in.size())) return refuse(kMixes);
+  return moved_to(way, *place, place->dimension);
 }
 
-std::string transposing(Node& node, uint32_t input, int64_t) {
-  auto& transpose = dynamic_cast<saved::TransposeBackward0&>(node);
-  const Shape in = input_shape(node.next_edge(input));
-  const bool same = positive(transpose.dim0, in.size()) == positive(transpose.dim1, in.size());
-  return same ? "" : along({transpose.dim0, transpose.dim1}, in);
+Carried within_first(const Way& way) {
+  const auto place = way.layout.place(way.out);
+  return place && place->dimension == 0 ? moved_to(way, *place, 0) : refuse(kMixes);
 }
 
-std::string permuting(Node& node, uint32_t, int64_t) {
-  const Shape dims = dynamic_cast<saved::PermuteBackward0&>(node).dims;
-  return positive(dims.at(0), dims.size()) == 0 ? "" : kMixes;
+// Output index j of dimension `dimension` is input index start + j * step of it; the others stay.
+Carried sliced(const Way& way, int64_t dimension, int64_t start, int64_t step) {
+  dimension = positive(dimension, way.in.size());
+  const auto place = way.layout.place(way.out);
+  if (!place) return refuse(kSpread);
+  if (place->dimension != dimension) return moved_to(way, *place, place->dimension);
+  if (place->before != 1 || place->behind != 1) return refuse(kMixes);
+  Layout::Owners owners(way.in[dimension], Layout::kNobody);
+  for (int64_t j = 0; j < way.out[dimension]; ++j) owners.at(start + j * step) = way.layout.owner(j);
+  return {way.layout.rows(way.in, dimension, std::move(owners)), ""};
 }
 
-std::string padding(Node& node, uint32_t input, int64_t samples) {
-  const Shape pad = integers(dynamic_cast<saved::ConstantPadNdBackward0&>(node).pad);
-  const Shape in = input_shape(node.next_edge(input));
-  return pad.size() < 2 * in.size() ? within_first(node, input, samples) : kMixes;
+Carried slicing(const Way& way) {
+  auto& slice = way.saved<saved::SliceBackward0>();
+  const int64_t dimension = positive(slice.dim, way.in.size()), size = way.in[dimension];
+  int64_t start = slice.start ? integer(*slice.start) : 0;
+  if (start < 0) start += size;
+  return sliced(way, dimension, std::clamp<int64_t>(start, 0, size), integer(slice.step));
 }
 
-std::string pooling(Node& node, uint32_t input, int64_t samples) {
-  const Shape in = input_shape(node.next_edge(input));
-  return in.size() == 4 ? within_first(node, input, samples) : "takes one image, not a batch of images";
+template <typename Saved>
+Carried splitting(const Way& way) {
+  auto& split = way.saved<Saved>();
+  return sliced(way, split.dim, integer(split.split_size) * way.output, 1);
 }
 
-std::string rows_of_matrix(Node& node, uint32_t input, int64_t) {
-  const uint32_t rows = node.name() == "AddmmBackward0" ? 1 : 0;
-  const Shape in = input_shape(node.next_edge(input)), out = output_shape(node);
-  if (input == rows) return in[0] == out[0] ? "" : kMixes;
-  return "multiplies by a matrix that depends on the batch";
+template <typename Saved>
+Carried splitting_with_sizes(const Way& way) {
+  auto& split = way.saved<Saved>();
+  const Shape sizes = integers(split.split_sizes);
+  int64_t start = 0;
+  for (uint32_t k = 0; k < way.output; ++k) start += sizes.at(k);
+  return sliced(way, split.dim, start, 1);
 }
 
-std::string convolving(Node& node, uint32_t input, int64_t samples) {
-  if (input != 0) return "convolves with a kernel that depends on the batch";
-  return within_first(node, input, samples);
+// One index of a dimension, which is gone in the output.
+Carried selected(const Way& way, int64_t dimension, int64_t index) {
+  dimension = positive(dimension, way.in.size());
+  if (const auto owner = way.layout.sole_owner()) {
+    Layout::Owners owners(way.in[dimension], Layout::kNobody);
+    owners.at(positive(index, way.in[dimension])) = *owner;
+    return {way.layout.rows(way.in, dimension, std::move(owners)), ""};
+  }
+  const auto place = way.layout.place(way.out);
+  if (!place) return refuse(kSpread);
+  return moved_to(way, *place, place->dimension < dimension ? place->dimension : place->dimension + 1);
 }
 
-std::string layer_normalising(Node& node, uint32_t input, int64_t) {
-  const Shape normalised = integers(dynamic_cast<saved::NativeLayerNormBackward0&>(node).normalized_shape);
-  if (input != 0) return "normalises with a gain that depends on the batch";
-  return normalised.size() < input_shape(node.next_edge(0)).size() ? "" : kMixes;
+Carried selecting(const Way& way) {
+  auto& select = way.saved<saved::SelectBackward0>();
+  return selected(way, select.dim, integer(select.index));
 }
 
-std::string group_normalising(Node&, uint32_t input, int64_t) {
-  return input == 0 ? "" : "normalises with a gain that depends on the batch";
+Carried unbinding(const Way& way) {
+  return selected(way, way.saved<saved::UnbindBackward0>().dim, way.output);
 }
 
-std::string batch_normalising(Node& node, uint32_t input, int64_t) {
-  if (input != 0) return "normalises with a gain that depends on the batch";
-  if (dynamic_cast<saved::NativeBatchNormBackward0&>(node).training)
-    return "mixes the samples of the batch (batch normalisation in training mode: use group normalisation)";
-  return "";
+Carried stacking(const Way& way) {
+  const int64_t dimension = positive(way.saved<saved::StackBackward0>().dim, way.out.size());
+  const auto place = way.layout.place(way.out);
+  if (!place) return refuse(kSpread);
+  if (place->dimension != dimension)
+    return moved_to(way, *place, place->dimension < dimension ? place->dimension : place->dimension - 1);
+  if (place->before != 1 || place->behind != 1) return refuse(kMixes);
+  return {way.layout.whole(way.in, way.layout.owner(way.input)), ""};
 }
 
-struct Operation {
-  const char* name;
-  std::string (*reason)(Node& node, uint32_t input, int64_t samples);
-};
+Carried concatenating(const Way& way) {
+  auto& cat = way.saved<saved::CatBackward0>();
+  const int64_t dimension = positive(cat.dim, way.out.size());
+  const auto place = way.layout.place(way.out);
+  if (!place) return refuse(kSpread);
+  if (place->dimension != dimension) return moved_to(way, *place, place->dimension);
+  if (place->before != 1 || place->behind != 1) return refuse(kMixes);
+  const std::vector<Shape> sizes = input_sizes(cat);
+  int64_t start = 0;
+  for (uint32_t k = 0; k < way.input; ++k)
+    if (sizes.at(k).size() == way.out.size()) start += sizes[k][dimension];
+  Layout::Owners owners(way.in[dimension]);
+  for (int64_t j = 0; j < way.in[dimension]; ++j) owners[j] = way.layout.owner(start + j);
+  return {way.layout.rows(way.in, dimension, std::move(owners)), ""};
+}
 
-const Operation kOperations[] = {
-    // activations and arithmetic
-    {"AbsBackward0", elementwise},
-    {"AddBackward0", elementwise},
-    {"AddBackward1", elementwise},
-    {"ClampBackward1", elementwise},
-    {"ClampMaxBackward0", elementwise},
-    {"ClampMinBackward0", elementwise},
-    {"CloneBackward0", elementwise},
-    {"CosBackward0", elementwise},
-    {"DivBackward0", elementwise},
-    {"DivBackward1", elementwise},
-    {"EluBackward0", elementwise},
-    {"ErfBackward0", elementwise},
-    {"ExpBackward0", elementwise},
-    {"GeluBackward0", elementwise},
-    {"HardsigmoidBackward0", elementwise},
-    {"HardswishBackward0", elementwise},
-    {"HardtanhBackward0", elementwise},
-    {"LeakyReluBackward0", elementwise},
-    {"LogBackward0", elementwise},
-    {"LogSigmoidBackward0", elementwise},
-    {"MaskedFillBackward0", elementwise},
-    {"MishBackward0", elementwise},
-    {"MulBackward0", elementwise},
-    {"MulBackward1", elementwise},
-    {"NativeDropoutBackward0", elementwise},
-    {"NegBackward0", elementwise},
-    {"PowBackward0", elementwise},
-    {"ReciprocalBackward0", elementwise},
-    {"ReluBackward0", elementwise},
-    {"RsqrtBackward0", elementwise},
-    {"RsubBackward1", elementwise},
-    {"SigmoidBackward0", elementwise},
-    {"SiluBackward0", elementwise},
-    {"SinBackward0", elementwise},
-    {"SoftplusBackward0", elementwise},
-    {"SoftshrinkBackward0", elementwise},
-    {"SqrtBackward0", elementwise},
-    {"SubBackward0", elementwise},
-    {"SubBackward1", elementwise},
-    {"TanhBackward0", elementwise},
-    {"ThresholdBackward0", elementwise},
-    {"ToCopyBackward0", elementwise},
-    {"WhereBackward0", elementwise},
-    // the same numbers in the same order
-    {"AliasBackward0", reshaping},
-    {"ReshapeAliasBackward0", reshaping},
-    {"SqueezeBackward0", reshaping},
-    {"SqueezeBackward1", reshaping},
-    {"SqueezeBackward2", reshaping},
-    {"UnsafeViewBackward0", reshaping},
-    {"UnsqueezeBackward0", reshaping},
-    {"ViewBackward0", reshaping},
-    // along dimensions other than the batch
-    {"AmaxBackward0", along_dim<saved::AmaxBackward0>},
-    {"CatBackward0", along_dim<saved::CatBackward0>},
-    {"LogSoftmaxBackward0", along_dim<saved::LogSoftmaxBackward0>},
-    {"LogsumexpBackward0", along_dim<saved::LogsumexpBackward0>},
-    {"MaxBackward0", along_dim<saved::MaxBackward0>},
-    {"MeanBackward1", along_dim<saved::MeanBackward1>},
-    {"MinBackward0", along_dim<saved::MinBackward0>},
-    {"SelectBackward0", along_dim<saved::SelectBackward0>},
-    {"SliceBackward0", along_dim<saved::SliceBackward0>},
-    {"SoftmaxBackward0", along_dim<saved::SoftmaxBackward0>},
-    {"SplitBackward0", along_dim<saved::SplitBackward0>},
-    {"SplitWithSizesBackward0", along_dim<saved::SplitWithSizesBackward0>},
-    {"StackBackward0", stacking},
-    {"SumBackward1", along_dim<saved::SumBackward1>},
-    {"UnbindBackward0", along_dim<saved::UnbindBackward0>},
-    {"PermuteBackward0", permuting},
-    {"TransposeBackward0", transposing},
-    // within each sample
-    {"AdaptiveAvgPool2DBackward0", pooling},
-    {"AvgPool2DBackward0", pooling},
-    {"BmmBackward0", within_first},
-    {"ConstantPadNdBackward0", padding},
-    {"ExpandBackward0", within_first},
-    {"MaxPool2DWithIndicesBackward0", pooling},
-    {"UpsampleBilinear2DBackward0", pooling},
-    {"UpsampleNearest2DBackward0", pooling},
-    // layers
-    {"AddmmBackward0", rows_of_matrix},
-    {"ConvolutionBackward0", convolving},
-    {"MmBackward0", rows_of_matrix},
-    {"NativeBatchNormBackward0", batch_normalising},
-    {"NativeGroupNormBackward0", group_normalising},
-    {"NativeLayerNormBackward0", layer_normalising},
-};
+Carried index_selecting(const Way& way) {
+  auto& select = way.saved<saved::IndexSelectBackward0>();
+  const int64_t dimension = positive(select.dim, way.in.size());
+  const auto place = way.layout.place(way.out);
+  if (!place) return refuse(kSpread);
+  if (place->dimension != dimension) return moved_to(way, *place, place->dimension);
+  if (place->before != 1 || place->behind != 1) return refuse(kMixes);
+  const at::Tensor index = unpack(select.index_, way.node).to(at::kLong).cpu().contiguous();
+  Layout::Owners owners(way.in[dimension], Layout::kNobody);
+  for (int64_t j = 0; j < index.numel(); ++j) {
+    const int64_t owner = way.layout.owner(j);
+    int64_t& row = owners.at(index.data_ptr<int64_t>()[j]);
+    if (owner == Layout::kNobody || owner == row) continue;
+    if (row != Layout::kNobody) return refuse("gives one row to several samples");
+    row = owner;
+  }
+  return {way.layout.rows(way.in, dimension, std::move(owners)), ""};
+}
+
+Carried flipping(const Way& way) {
+  const auto place = way.layout.place(way.out);
+  if (!place) return refuse(kSpread);
+  if (!contains(integers(way.saved<saved::FlipBackward0>().dims), place->dimension, way.in.size()))
+    return moved_to(way, *place, place->dimension);
+  if (place->before != 1 || place->behind != 1) return refuse(kMixes);
+  Layout::Owners owners(way.layout.keys());
+  for (size_t key = 0; key < owners.size(); ++key) owners[owners.size() - 1 - key] = way.layout.owner(key);
+  return {way.layout.rows(way.in, place->dimension, std::move(owners)), ""};
+}
+
+Carried repeating(const Way& way) {
+  const Shape repeats = integers(way.saved<saved::RepeatBackward0>().repeats);
+  const auto place = way.layout.place(way.out);
+  if (!place) return refuse(kSpread);
+  if (repeats[place->dimension] != 1) return refuse(kMixes);
+  return moved_to(
+      way, *place,
+      place->dimension - static_cast<int64_t>(way.out.size()) + static_cast<int64_t>(way.in.size()));
+}
+
+Carried unfolding(const Way& way) {
+  auto& unfold = way.saved<saved::UnfoldBackward0>();
+  const auto place = way.layout.place(way.out);
+  if (!place) return refuse(kSpread);
+  if (place->dimension == positive(unfold.dimension, way.in.size())) return refuse(kMixes);
+  return moved_to(way, *place, place->dimension);
+}
+
+template <typename Saved>
+Carried transposing(const Way& way) {
+  auto& transpose = way.saved<Saved>();
+  const auto place = way.layout.place(way.out);
+  if (!place) return refuse(kSpread);
+  const int64_t a = positive(transpose.dim0, way.in.size()), b = positive(transpose.dim1, way.in.size());
+  const int64_t d = place->dimension;
+  return moved_to(way, *place, d == a ? b : d == b ? a : d);
+}
+
+Carried transposing_matrix(const Way& way) {
+  const auto place = way.layout.place(way.out);
+  if (!place) return refuse(kSpread);
+  return moved_to(way, *place, way.in.size() == 2 ? 1 - place->dimension : place->dimension);
+}
+
+Carried permuting(const Way& way) {
+  const Shape dims = integers(way.saved<saved::PermuteBackward0>().dims);
+  const auto place = way.layout.place(way.out);
+  if (!place) return refuse(kSpread);
+  return moved_to(way, *place, positive(dims.at(place->dimension), dims.size()));
+}
+
+Carried padding(const Way& way) {
+  const Shape pad = integers(way.saved<saved::ConstantPadNdBackward0>().pad);
+  const auto place = way.layout.place(way.out);
+  if (!place) return refuse(kSpread);
+  return moved_to(way, *place, place->dimension);  // refused where that dimension is padded: its size differs
+}
+
+// left [b, r, k] x right [b, k, c]
+Carried batch_product(const Way& way, bool left) {
+  const auto place = way.layout.place(way.out);
+  if (!place) return refuse(kSpread);
+  if (place->dimension == 0 || place->dimension == (left ? 1 : 2))
+    return moved_to(way, *place, place->dimension);
+  return refuse(kMatrix);
+}
+
+Carried matrices(const Way& way) {
+  return batch_product(way, way.input == 0);
+}
+
+Carried added_matrices(const Way& way) {
+  return way.input == 0 ? elementwise(way) : batch_product(way, way.input == 1);
+}
+
+// left [r, k] x right [k, c]
+Carried matrix_product(const Way& way, bool left) {
+  const auto place = way.layout.place(way.out);
+  if (!place) return refuse(kSpread);
+  if (place->dimension == (left ? 0 : 1)) return moved_to(way, *place, place->dimension);
+  return refuse(kMatrix);
+}
+
+Carried matrix(const Way& way) {
+  return matrix_product(way, way.input == 0);
+}
+
+Carried added_matrix(const Way& way) {
+  return way.input == 0 ? elementwise(way) : matrix_product(way, way.input == 1);
+}
+
+Carried convolving(const Way& way) {
+  if (way.input != 0) return refuse("convolves with a kernel that depends on the batch");
+  return within_first(way);
+}
+
+Carried bilinear(const Way& way) {
+  if (way.input == 1) return refuse(kMatrix);
+  return within_first(way);
+}
+
+Carried layer_normalising(const Way& way) {
+  if (way.input != 0) return refuse("normalises with a gain that depends on the batch");
+  const size_t last = integers(way.saved<saved::NativeLayerNormBackward0>().normalized_shape).size();
+  const auto place = way.layout.place(way.out);
+  if (!place) return refuse(kSpread);
+  if (place->dimension + last >= way.in.size()) return refuse(kMixes);
+  return moved_to(way, *place, place->dimension);
+}
+
+Carried group_normalising(const Way& way) {
+  if (way.input != 0) return refuse("normalises with a gain that depends on the batch");
+  return within_first(way);
+}
+
+// With its own statistics only each channel for itself, so that an instance's channel may be a sample's own.
+Carried batch_normalising(const Way& way) {
+  if (way.input != 0) return refuse("normalises with a gain that depends on the batch");
+  const auto place = way.layout.place(way.out);
+  if (!place) return refuse(kSpread);
+  if (way.saved<saved::NativeBatchNormBackward0>().training && place->dimension != 1)
+    return refuse(
+        "mixes the samples of the batch (batch normalisation in training mode: use group normalisation)");
+  return moved_to(way, *place, place->dimension);
+}
+
+// [batch, heads, positions, width]
+Carried attending(const Way& way) {
+  const auto place = way.layout.place(way.out);
+  if (!place) return refuse(kSpread);
+  return place->dimension < 2 ? moved_to(way, *place, place->dimension) : refuse(kMixes);
+}
+
+// Row r of the packed data is one step of one sequence; which follows from the sizes of the steps.
+Carried packing(const Way& way) {
+  auto& pack = way.saved<saved::PackPaddedSequenceBackward0>();
+  const auto place = way.layout.place(way.out);
+  if (!place) return refuse(kSpread);
+  if (way.output != 0 || place->dimension != 0 || place->before != 1 || place->behind != 1)
+    return refuse(kMixes);
+  const at::Tensor sizes = unpack(pack.result1_, way.node).to(at::kLong).contiguous();
+  const int64_t dimension = pack.batch_first ? 0 : 1;
+  Layout::Owners owners(way.in[dimension], Layout::kNobody);
+  int64_t key = 0;
+  for (int64_t step = 0; step < sizes.numel(); ++step)
+    for (int64_t sequence = 0; sequence < sizes.data_ptr<int64_t>()[step]; ++sequence, ++key) {
+      const int64_t owner = way.layout.owner(key);
+      int64_t& known = owners.at(sequence);
+      if (owner == Layout::kNobody || owner == known) continue;
+      if (known != Layout::kNobody) return refuse("gives one sequence to several samples");
+      known = owner;
+    }
+  return {way.layout.rows(way.in, dimension, std::move(owners)), ""};
+}
+
+using Carry = Carried (*)(const Way&);
+
+const std::unordered_map<std::string, Carry>& operations() {
+  static const std::unordered_map<std::string, Carry> list = {
+      // activations and arithmetic
+      {"AbsBackward0", elementwise},
+      {"AddBackward0", elementwise},
+      {"AddBackward1", elementwise},
+      {"AddcdivBackward0", elementwise},
+      {"AddcmulBackward0", elementwise},
+      {"AtanBackward0", elementwise},
+      {"ClampBackward0", elementwise},
+      {"ClampBackward1", elementwise},
+      {"ClampMaxBackward0", elementwise},
+      {"ClampMinBackward0", elementwise},
+      {"CloneBackward0", elementwise},
+      {"CosBackward0", elementwise},
+      {"DivBackward0", elementwise},
+      {"DivBackward1", elementwise},
+      {"EluBackward0", elementwise},
+      {"ErfBackward0", elementwise},
+      {"ExpBackward0", elementwise},
+      {"Expm1Backward0", elementwise},
+      {"GeluBackward0", elementwise},
+      {"HardsigmoidBackward0", elementwise},
+      {"HardswishBackward0", elementwise},
+      {"HardtanhBackward0", elementwise},
+      {"LeakyReluBackward0", elementwise},
+      {"LerpBackward0", elementwise},
+      {"LogBackward0", elementwise},
+      {"Log1PBackward0", elementwise},
+      {"LogSigmoidBackward0", elementwise},
+      {"MaskedFillBackward0", elementwise},
+      {"MaximumBackward0", elementwise},
+      {"MinimumBackward0", elementwise},
+      {"MishBackward0", elementwise},
+      {"MulBackward0", elementwise},
+      {"MulBackward1", elementwise},
+      {"NativeDropoutBackward0", elementwise},
+      {"NegBackward0", elementwise},
+      {"PowBackward0", elementwise},
+      {"PowBackward1", elementwise},
+      {"ReciprocalBackward0", elementwise},
+      {"ReluBackward0", elementwise},
+      {"RsqrtBackward0", elementwise},
+      {"RsubBackward0", elementwise},
+      {"RsubBackward1", elementwise},
+      {"SigmoidBackward0", elementwise},
+      {"SiluBackward0", elementwise},
+      {"SinBackward0", elementwise},
+      {"SoftplusBackward0", elementwise},
+      {"SoftshrinkBackward0", elementwise},
+      {"SqrtBackward0", elementwise},
+      {"SubBackward0", elementwise},
+      {"SubBackward1", elementwise},
+      {"TanhBackward0", elementwise},
+      {"ThresholdBackward0", elementwise},
+      {"ToCopyBackward0", elementwise},
+      {"TrilBackward0", elementwise},
+      {"TriuBackward0", elementwise},
+      {"WhereBackward0", elementwise},
+      // the same numbers in the same order
+      {"AliasBackward0", reshaping},
+      {"ReshapeAliasBackward0", reshaping},
+      {"SqueezeBackward0", reshaping},
+      {"SqueezeBackward1", reshaping},
+      {"SqueezeBackward2", reshaping},
+      {"UnsafeViewBackward0", reshaping},
+      {"UnsqueezeBackward0", reshaping},
+      {"ViewBackward0", reshaping},
+      // in another order
+      {"PermuteBackward0", permuting},
+      {"TBackward0", transposing_matrix},
+      {"TransposeBackward0", transposing<saved::TransposeBackward0>},
+      {"TransposeBackward1", transposing<saved::TransposeBackward1>},
+      {"FlipBackward0", flipping},
+      // along one dimension or several
+      {"AmaxBackward0", along_dim<saved::AmaxBackward0>},
+      {"AminBackward0", along_dim<saved::AminBackward0>},
+      {"CumsumBackward0", along_dim<saved::CumsumBackward0>},
+      {"GluBackward0", along_dim<saved::GluBackward0>},
+      {"LinalgVectorNormBackward0", along_dim<saved::LinalgVectorNormBackward0>},
+      {"LogSoftmaxBackward0", along_dim<saved::LogSoftmaxBackward0>},
+      {"LogsumexpBackward0", along_dim<saved::LogsumexpBackward0>},
+      {"MaxBackward0", along_dim<saved::MaxBackward0>},
+      {"MeanBackward1", along_dim<saved::MeanBackward1>},
+      {"MinBackward0", along_dim<saved::MinBackward0>},
+      {"NormBackward1", along_dim<saved::NormBackward1>},
+      {"SoftmaxBackward0", along_dim<saved::SoftmaxBackward0>},
+      {"SortBackward0", along_dim<saved::SortBackward0>},
+      {"StdBackward0", along_dim<saved::StdBackward0>},
+      {"SumBackward1", along_dim<saved::SumBackward1>},
+      {"TopkBackward0", along_dim<saved::TopkBackward0>},
+      {"VarBackward0", along_dim<saved::VarBackward0>},
+      {"GatherBackward0", along_dim<saved::GatherBackward0>},
+      {"UnfoldBackward0", unfolding},
+      // over everything: only where everything is one sample's
+      {"MeanBackward0", [](const Way&) { return refuse(kMixes); }},
+      {"SumBackward0", [](const Way&) { return refuse(kMixes); }},
+      // parts and their joining
+      {"CatBackward0", concatenating},
+      {"ConstantPadNdBackward0", padding},
+      {"IndexSelectBackward0", index_selecting},
+      {"PackPaddedSequenceBackward0", packing},
+      {"RepeatBackward0", repeating},
+      {"SelectBackward0", selecting},
+      {"SliceBackward0", slicing},
+      {"SplitBackward0", splitting<saved::SplitBackward0>},
+      {"SplitWithSizesBackward0", splitting_with_sizes<saved::SplitWithSizesBackward0>},
+      {"StackBackward0", stacking},
+      {"UnbindBackward0", unbinding},
+      {"UnsafeSplitBackward0", splitting<saved::UnsafeSplitBackward0>},
+      {"UnsafeSplitWithSizesBackward0", splitting_with_sizes<saved::UnsafeSplitWithSizesBackward0>},
+      {"ExpandBackward0", elementwise},
+      // pooling, resizing, padding of images
+      {"AdaptiveAvgPool2DBackward0", within_last<2>},
+      {"AdaptiveAvgPool3DBackward0", within_last<3>},
+      {"AdaptiveMaxPool2DBackward0", within_last<2>},
+      {"AdaptiveMaxPool3DBackward0", within_last<3>},
+      {"AvgPool2DBackward0", within_last<2>},
+      {"AvgPool3DBackward0", within_last<3>},
+      {"MaxPool2DWithIndicesBackward0", within_last<2>},
+      {"MaxPool3DWithIndicesBackward0", within_last<3>},
+      {"ReflectionPad1DBackward0", within_last<1>},
+      {"ReflectionPad2DBackward0", within_last<2>},
+      {"ReplicationPad1DBackward0", within_last<1>},
+      {"ReplicationPad2DBackward0", within_last<2>},
+      {"UpsampleBicubic2DBackward0", within_last<2>},
+      {"UpsampleBilinear2DBackward0", within_last<2>},
+      {"UpsampleLinear1DBackward0", within_last<1>},
+      {"UpsampleNearest1DBackward0", within_last<1>},
+      {"UpsampleNearest2DBackward0", within_last<2>},
+      {"UpsampleNearest3DBackward0", within_last<3>},
+      {"UpsampleTrilinear3DBackward0", within_last<3>},
+      // layers
+      {"AddmmBackward0", added_matrix},
+      {"BaddbmmBackward0", added_matrices},
+      {"BmmBackward0", matrices},
+      {"ConvolutionBackward0", convolving},
+      {"MmBackward0", matrix},
+      {"NativeBatchNormBackward0", batch_normalising},
+      {"NativeGroupNormBackward0", group_normalising},
+      {"NativeLayerNormBackward0", layer_normalising},
+      {"PreluBackward0", elementwise},
+      {"PreluKernelBackward0", elementwise},
+      {"ScaledDotProductFlashAttentionForCpuBackward0", attending},
+      {"TrilinearBackward0", bilinear},
+  };
+  return list;
+}
 
 }  // namespace
 
-std::string mixing_reason(Node& node, uint32_t input, int64_t samples) {
-  const Shape in = input_shape(node.next_edge(input));
-  if (in.empty() || in[0] % samples != 0)
-    return "takes a tensor from '" + node.next_edge(input).function->name() +
-           "' whose first dimension is not the batch";
-  const std::string name = node.name();
-  const auto* end = std::end(kOperations);
-  const auto* found =
-      std::find_if(std::begin(kOperations), end, [&](const Operation& known) { return name == known.name; });
-  if (found == end) return "is not on the list of operations that are known to keep samples apart";
-  return found->reason(node, input, samples);
+Carried carry(Node& node, uint32_t input, uint32_t output, const Layout& layout) {
+  const auto found = operations().find(node.name());
+  if (found == operations().end())
+    return refuse("is not on the list of operations that are known to keep samples apart");
+  const Way way{node, input, output, layout, input_shape(node.next_edge(input)), output_shape(node, output)};
+  if (layout.samples() == 1) return {layout.whole(way.in, 0), ""};
+  Carried result = found->second(way);
+  if (!result.layout)
+    if (const auto owner = layout.sole_owner()) return {layout.whole(way.in, *owner), ""};
+  return result;
+}
+
+bool is_function_of_its_tensors(Node& node) {
+  static const std::unordered_set<std::string> list = {"AddBackward0",
+                                                       "AddBackward1",
+                                                       "AliasBackward0",
+                                                       "CatBackward0",
+                                                       "CloneBackward0",
+                                                       "DivBackward0",
+                                                       "DivBackward1",
+                                                       "ExpBackward0",
+                                                       "ExpandBackward0",
+                                                       "LinalgVectorNormBackward0",
+                                                       "LogBackward0",
+                                                       "MmBackward0",
+                                                       "MulBackward0",
+                                                       "MulBackward1",
+                                                       "NegBackward0",
+                                                       "NormBackward0",
+                                                       "NormBackward1",
+                                                       "PermuteBackward0",
+                                                       "PowBackward0",
+                                                       "ReciprocalBackward0",
+                                                       "RepeatBackward0",
+                                                       "ReshapeAliasBackward0",
+                                                       "RsqrtBackward0",
+                                                       "RsubBackward1",
+                                                       "SelectBackward0",
+                                                       "SigmoidBackward0",
+                                                       "SliceBackward0",
+                                                       "SoftmaxBackward0",
+                                                       "SoftplusBackward0",
+                                                       "SplitBackward0",
+                                                       "SplitWithSizesBackward0",
+                                                       "SqrtBackward0",
+                                                       "SqueezeBackward0",
+                                                       "SqueezeBackward1",
+                                                       "StackBackward0",
+                                                       "SubBackward0",
+                                                       "SubBackward1",
+                                                       "SumBackward0",
+                                                       "SumBackward1",
+                                                       "TBackward0",
+                                                       "TanhBackward0",
+                                                       "TransposeBackward0",
+                                                       "UnbindBackward0",
+                                                       "UnsafeSplitBackward0",
+                                                       "UnsafeViewBackward0",
+                                                       "UnsqueezeBackward0",
+                                                       "ViewBackward0",
+                                                       "WeightNormInterfaceBackward0"};
+  if (list.count(node.name()) == 0) return false;
+  for (const Edge& edge : node.next_edges())
+    if (!edge.is_valid()) return false;
+  return node.num_outputs() > 0;
 }
 
 }  // namespace discreet

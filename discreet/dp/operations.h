@@ -1,19 +1,30 @@
-// Operations that keep the samples of a batch apart, with the batch as the outermost dimension.
+// How operations carry a layout (layout.h) from their output to their inputs: what each keeps of which sample
+// is where.
 //
-// The invariant (graph.h): a tensor of a batch of n samples has a first dimension divisible by n, and its
-// i-th n-th part, in row-major order, belongs to sample i. An operation is on the list only if the gradient
-// of part i of its input depends on no other part of its output's gradient; which parts those are must follow
-// from shapes and saved dimensions alone, never from values. Everything else is refused.
+// An operation is on the list only if the gradient of the part of its input that one sample owns depends on
+// no other sample's part of its output's gradient, and which parts those are follows from shapes, from saved
+// dimensions, or from indices that it saved. Everything else is refused.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
+#include "discreet/dp/layout.h"
 #include "discreet/dp/libtorch.h"
 
 namespace discreet {
 
-// Why the path from input `input` of this node to its output may mix samples; empty where it does not.
-std::string mixing_reason(libtorch::Node& node, uint32_t input, int64_t samples);
+struct Carried {
+  std::optional<Layout> layout;  // of the input
+  std::string reason;            // why there is none: "mixes the samples of the batch"
+};
+
+// From output `output` of the operation, whose layout is `layout`, to its input `input`.
+Carried carry(libtorch::Node& node, uint32_t input, uint32_t output, const Layout& layout);
+
+// Whether the operation is a differentiable function of its tensors alone, with nothing saved that is not
+// computed from them, so that where all of them are parameters its result is a function of parameters.
+bool is_function_of_its_tensors(libtorch::Node& node);
 
 }  // namespace discreet

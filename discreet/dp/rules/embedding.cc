@@ -1,24 +1,22 @@
 // Embedding tables. Per sample the gradient of a table's row is the sum of g over the positions that hold its
 // token, so repeated tokens are added before the norm is taken: exact, at a cost that follows the tokens of
 // the batch and not the vocabulary. The padding token has no gradient.
-#include "discreet/dp/rules/parts.h"
 #include "discreet/dp/rules/row_kernels.h"
 #include "discreet/dp/rules/rule.h"
+#include "discreet/dp/rules/weighted_rows.h"
 
 namespace discreet {
 namespace {
 
 using namespace libtorch;
 
-class EmbeddingTerm : public Term {
+class TokenGradients : public Gradients {
  public:
-  EmbeddingTerm(const at::Tensor& tokens, const at::Tensor& g, int64_t padding, Shape shape, int64_t samples)
-      : shape_(std::move(shape)),
-        tokens_(tokens.reshape({samples, -1})),
-        g_(g.reshape({samples, -1, shape_[1]})),
-        real_(tokens_ != padding) {}
+  // tokens [samples, t], g [samples, t, width]; shape [vocabulary, width]
+  TokenGradients(at::Tensor tokens, at::Tensor g, int64_t padding, Shape shape)
+      : shape_(std::move(shape)), tokens_(std::move(tokens)), g_(std::move(g)), real_(tokens_ != padding) {}
 
-  SquaredNorms squared_norms(uint32_t) override {
+  SquaredNorms squared_norms() override {
     const int64_t samples = tokens_.size(0);
     const at::Tensor sample = at::arange(samples, tokens_.options()).unsqueeze(1).expand_as(tokens_);
     const at::Tensor key = (sample * shape_[0] + tokens_).masked_select(real_);
@@ -31,19 +29,27 @@ class EmbeddingTerm : public Term {
     return {squared, {}};
   }
 
-  void add_weighted(uint32_t, const at::Tensor& weights, int64_t begin, int64_t end,
-                    at::Tensor sum) override {
+  void add_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) override {
     const WeightedRows rows(weights, begin, end);
     if (rows.empty()) return;
     add(rows.take(tokens_), rows.take(real_), rows.take(g_).to(at::kDouble) * rows.weights().view({-1, 1, 1}),
         sum);
   }
 
-  at::Tensor gradient(uint32_t, int64_t begin, int64_t end) override {
+  at::Tensor gradient(int64_t begin, int64_t end) override {
     at::Tensor sum = at::zeros(shape_, g_.options().dtype(at::kDouble));
     add(tokens_.slice(0, begin, end), real_.slice(0, begin, end), g_.slice(0, begin, end).to(at::kDouble),
         sum);
     return sum;
+  }
+
+  bool absorb(Gradients& other) override {
+    auto* more = dynamic_cast<TokenGradients*>(&other);
+    if (more == nullptr || more->shape_ != shape_) return false;
+    tokens_ = at::cat({tokens_, more->tokens_}, 1);
+    real_ = at::cat({real_, more->real_}, 1);
+    g_ = at::cat({g_, more->g_}, 1);
+    return true;
   }
 
  private:
@@ -59,24 +65,24 @@ class EmbeddingTerm : public Term {
   at::Tensor real_;    // [samples, t], false at padding
 };
 
-std::string refuse(Node& node, uint32_t, int64_t samples) {
+std::string refuse(Node& node, uint32_t, const Layout& layout) {
   auto& embedding = dynamic_cast<saved::EmbeddingBackward0&>(node);
   if (embedding.scale_grad_by_freq) return "scale_grad_by_freq mixes the samples of a batch";
-  const Shape shape = output_shape(node);
-  if (shape.size() < 2 || shape[0] % samples != 0) return "the tokens' first dimension is not the batch";
-  return "";
+  return layout.leads(output_shape(node), 1) ? "" : "no dimension of the tokens is the batch";
 }
 
-std::unique_ptr<Term> bind(Node& node, const at::Tensor& g, int64_t samples) {
+std::unique_ptr<Gradients> gradients(Node& node, uint32_t, const at::Tensor& g, const Layout& layout) {
   auto& embedding = dynamic_cast<saved::EmbeddingBackward0&>(node);
-  return std::make_unique<EmbeddingTerm>(unpack(embedding.indices_, node), g, integer(embedding.padding_idx),
-                                         input_shape(node.next_edge(0)), samples);
+  const Shape out = g.sizes().vec();
+  return std::make_unique<TokenGradients>(
+      layout.samples_first(unpack(embedding.indices_, node).to(at::kLong), 0, out, 1),
+      layout.samples_first(g, 1, out, 1), integer(embedding.padding_idx), input_shape(node.next_edge(0)));
 }
 
 }  // namespace
 
 namespace rules {
 extern const Rule kEmbedding;
-const Rule kEmbedding{"embedding", "EmbeddingBackward0", refuse, bind};
+const Rule kEmbedding{"embedding", "EmbeddingBackward0", refuse, gradients};
 }  // namespace rules
 }  // namespace discreet

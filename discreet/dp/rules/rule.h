@@ -1,9 +1,6 @@
 // A clip rule: how one operation's parameters get per-sample gradient norms and weighted gradient sums from
 // what autograd has anyway (the operation's saved inputs and the gradient of its output), without one
 // gradient per sample being kept unless that is the cheap way.
-//
-// Layout: every tensor here has the samples outermost. A tensor whose first dimension is samples * r holds r
-// consecutive rows of each sample (graph.h proves this before a rule is asked).
 #pragma once
 
 #include <torch/torch.h>
@@ -13,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "discreet/dp/layout.h"
 #include "discreet/dp/libtorch.h"
 
 namespace discreet {
@@ -23,32 +21,41 @@ struct SquaredNorms {
                        // part of add_weighted; undefined: negligible (relative 2^-20)
 };
 
-// One operation with parameters, in one backward pass. `input` is the operation's input slot that the
-// parameter entered; gradients have the shape of the tensor in that slot.
-class Term {
+// The gradients of one parameter of one operation in one backward pass, one for each sample. They have the
+// shape of the tensor that entered the operation.
+class Gradients {
  public:
-  virtual ~Term() = default;
+  virtual ~Gradients() = default;
 
-  // Norm of each sample's gradient. A sample with a value that is not finite gets a norm that is not finite.
-  virtual SquaredNorms squared_norms(uint32_t input) = 0;
+  // A sample with a value that is not finite gets a norm that is not finite.
+  virtual SquaredNorms squared_norms() = 0;
 
   // sum += sum over samples i in [begin, end) of weights[i] * gradient of sample i. `weights` is double
-  // [samples], `sum` double in the slot's shape (any strides). At most 256 samples at a time: within them the
-  // sum runs in the model's precision. A sample of weight 0 adds exactly nothing, whatever it contains.
-  virtual void add_weighted(uint32_t input, const at::Tensor& weights, int64_t begin, int64_t end,
-                            at::Tensor sum) = 0;
+  // [samples], `sum` double in the gradients' shape (any strides). At most 256 samples at a time: within them
+  // the sum runs in the model's precision. A sample of weight 0 adds exactly nothing, whatever it contains.
+  virtual void add_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) = 0;
 
   // The slow, direct way: double, the sum of the gradients of samples [begin, end).
-  virtual at::Tensor gradient(uint32_t input, int64_t begin, int64_t end) = 0;
+  virtual at::Tensor gradient(int64_t begin, int64_t end) = 0;
+
+  // Takes in the gradients of another use of the same parameter, so that these are of their sum. False where
+  // the two do not fit together; nothing changes then.
+  virtual bool absorb(Gradients& other);
 };
 
 struct Rule {
   const char* name;       // "linear"
   const char* operation;  // the autograd node it covers: "AddmmBackward0"
-  // Why a parameter in this slot of this node cannot be covered; empty where it can.
-  std::string (*refusal)(libtorch::Node& node, uint32_t input, int64_t samples);
-  // output_gradient: the gradient of the node's first output, dense, samples outermost.
-  std::unique_ptr<Term> (*bind)(libtorch::Node& node, const at::Tensor& output_gradient, int64_t samples);
+  // Why a parameter in input slot `input` of this node cannot be covered; empty where it can. `layout` is
+  // that of the node's first output.
+  std::string (*refusal)(libtorch::Node& node, uint32_t input, const Layout& layout);
+  // output_gradient: the gradient of the node's first output, dense.
+  std::unique_ptr<Gradients> (*gradients)(libtorch::Node& node, uint32_t input,
+                                          const at::Tensor& output_gradient, const Layout& layout);
 };
+
+inline bool Gradients::absorb(Gradients&) {
+  return false;
+}
 
 }  // namespace discreet

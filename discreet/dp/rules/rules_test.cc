@@ -10,182 +10,18 @@
 #include "discreet/base/error.h"
 #include "discreet/dp/clip.h"
 #include "discreet/dp/rules/list.h"
+#include "discreet/dp/rules/rules_testing.h"
 
 namespace discreet {
 namespace {
 
-namespace F = torch::nn::functional;
-using at::Tensor;
-using Tensors = std::vector<Tensor>;
-
-struct Model {
-  std::string name;
-  std::set<std::string> rules;               // names of the rules that it exercises
-  std::vector<std::vector<int64_t>> shapes;  // of its parameters
-  std::function<Tensor(int64_t)> input;      // number of samples -> double or int64 input
-  std::function<Tensor(const Tensors&, Tensor)> forward;
-};
-
-void PrintTo(const Model& model, std::ostream* out) {
-  *out << model.name;
-}
-
-Tensor normal(std::vector<int64_t> shape) {
-  return torch::randn(shape, torch::kDouble);
-}
-
-Tensor convolve(Tensor x, Tensor w, Tensor b, int64_t stride, int64_t padding, int64_t dilation,
-                int64_t groups) {
-  return torch::conv2d(x, w, b, stride, padding, dilation, groups);
-}
+using namespace testing_models;
 
 std::vector<Model> models() {
-  std::vector<Model> list;
-  list.push_back({"two layers",
-                  {"linear"},
-                  {{7, 5}, {7}, {3, 7}, {3}},
-                  [](int64_t n) {
-                    return normal({n, 5});
-                  },
-                  [](const Tensors& p, Tensor x) {
-                    return torch::linear(torch::tanh(torch::linear(x, p[0], p[1])), p[2], p[3]);
-                  }});
-  list.push_back({"rows of three dimensions",
-                  {"linear", "linear without bias"},
-                  {{7, 5}, {7}, {3, 7}},
-                  [](int64_t n) {
-                    return normal({n, 4, 5});
-                  },
-                  [](const Tensors& p, Tensor x) {
-                    return torch::matmul(torch::relu(torch::linear(x, p[0], p[1])), p[2].t()).mean(1);
-                  }});
-  list.push_back({"many positions (ghost norms)",
-                  {"linear"},
-                  {{40, 50}, {40}},
-                  [](int64_t n) {
-                    return normal({n, 3, 50});
-                  },
-                  [](const Tensors& p, Tensor x) { return torch::linear(x, p[0], p[1]).pow(2).sum(1); }});
-  list.push_back({"bias alone",
-                  {"linear"},
-                  {{3}},
-                  [](int64_t n) {
-                    return normal({n, 2, 5});
-                  },
-                  [](const Tensors& p, Tensor x) {
-                    return torch::linear(x, torch::ones({3, 5}, x.options()), p[0]).sin().sum(1);
-                  }});
-  list.push_back({"convolutions",
-                  {"convolution"},
-                  {{6, 3, 3, 3}, {6}, {4, 3, 2, 3}, {4}},
-                  [](int64_t n) {
-                    return normal({n, 3, 9, 8});
-                  },
-                  [](const Tensors& p, Tensor x) {
-                    x = torch::max_pool2d(torch::tanh(convolve(x, p[0], p[1], 1, 1, 1, 1)), 2);
-                    return convolve(x, p[2], p[3], 2, 2, 2, 2).flatten(1);
-                  }});
-  list.push_back({"depthwise convolution without bias",
-                  {"convolution"},
-                  {{6, 1, 3, 3}},
-                  [](int64_t n) {
-                    return normal({n, 3, 6, 6});
-                  },
-                  [](const Tensors& p, Tensor x) {
-                    return convolve(x, p[0], {}, 1, 1, 1, 3).sin().mean({2, 3});
-                  }});
-  list.push_back({"wide convolution over few positions (ghost norms)",
-                  {"convolution"},
-                  {{16, 24, 3, 3}, {16}},
-                  [](int64_t n) {
-                    return normal({n, 24, 4, 4});
-                  },
-                  [](const Tensors& p, Tensor x) {
-                    return torch::sigmoid(convolve(x, p[0], p[1], 1, 0, 1, 1)).flatten(1);
-                  }});
-  list.push_back(
-      {"convolution in one dimension",
-       {"convolution"},
-       {{4, 3, 3}, {4}},
-       [](int64_t n) {
-         return normal({n, 3, 11});
-       },
-       [](const Tensors& p, Tensor x) { return torch::conv1d(x, p[0], p[1], 2, 1, 2).tanh().flatten(1); }});
-  list.push_back({"images of a set, flattened into the batch",
-                  {"convolution"},
-                  {{4, 2, 3, 3}, {4}},
-                  [](int64_t n) {
-                    return normal({n, 3, 2, 5, 5});
-                  },
-                  [](const Tensors& p, Tensor x) {
-                    const int64_t n = x.size(0);
-                    return convolve(x.view({n * 3, 2, 5, 5}), p[0], p[1], 1, 1, 1, 1).tanh().view({n, -1});
-                  }});
-  list.push_back(
-      {"layer norm",
-       {"layer norm"},
-       {{6}, {6}},
-       [](int64_t n) {
-         return normal({n, 4, 6});
-       },
-       [](const Tensors& p, Tensor x) { return torch::layer_norm(x, {6}, p[0], p[1]).sin().sum(1); }});
-  list.push_back({"group norm",
-                  {"group norm"},
-                  {{6}, {6}},
-                  [](int64_t n) {
-                    return normal({n, 6, 3, 5});
-                  },
-                  [](const Tensors& p, Tensor x) {
-                    return torch::group_norm(x, 3, p[0], p[1]).sin().mean({2, 3});
-                  }});
-  list.push_back(
-      {"embedding with repeated and padding tokens",
-       {"embedding"},
-       {{5, 3}},
-       [](int64_t n) {
-         return torch::randint(0, 5, {n, 7}, torch::kLong);
-       },
-       [](const Tensors& p, Tensor x) { return torch::embedding(p[0], x, /*padding_idx=*/2).sin().sum(1); }});
-  list.push_back({"gains, shifts, positions, a temperature",
-                  {"added parameter", "subtracted parameter", "multiplied parameter"},
-                  {{6}, {4, 6}, {1, 4, 1}, {}},
-                  [](int64_t n) {
-                    return normal({n, 4, 6});
-                  },
-                  [](const Tensors& p, Tensor x) {
-                    return ((torch::add(x.sin() * p[0], p[1], 2) - p[2]) * p[3]).tanh().flatten(1);
-                  }});
-  list.push_back({"embedding tied to the output layer",
-                  {"embedding", "linear without bias"},
-                  {{6, 4}},
-                  [](int64_t n) {
-                    return torch::randint(0, 6, {n, 3}, torch::kLong);
-                  },
-                  [](const Tensors& p, Tensor x) {
-                    return torch::matmul(torch::embedding(p[0], x).mean(1).tanh(), p[0].t());
-                  }});
-  list.push_back({"one layer applied three times",
-                  {"linear"},
-                  {{5, 5}, {5}},
-                  [](int64_t n) {
-                    return normal({n, 5});
-                  },
-                  [](const Tensors& p, Tensor x) {
-                    for (int i = 0; i < 3; ++i) x = torch::tanh(torch::linear(x, p[0], p[1]));
-                    return x;
-                  }});
-  list.push_back({"attention by hand",
-                  {"linear without bias", "layer norm"},
-                  {{12, 4}, {4, 4}, {4}, {4}},
-                  [](int64_t n) {
-                    return normal({n, 5, 4});
-                  },
-                  [](const Tensors& p, Tensor x) {
-                    const auto qkv = torch::matmul(x, p[0].t()).split(4, 2);
-                    const Tensor a = torch::softmax(qkv[0].bmm(qkv[1].transpose(1, 2)), 2).bmm(qkv[2]);
-                    return torch::layer_norm(x + torch::matmul(a, p[1].t()), {4}, p[2], p[3]).select(1, 0);
-                  }});
-  return list;
+  std::vector<Model> all;
+  for (const auto& list : {layer_models(), layout_models(), recurrent_models(), parameter_models()})
+    all.insert(all.end(), list.begin(), list.end());
+  return all;
 }
 
 struct Setting {

@@ -1,47 +1,42 @@
-#include "discreet/dp/rules/parts.h"
+#include "discreet/dp/rules/outer_products.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "discreet/dp/rules/row_kernels.h"
+#include "discreet/dp/rules/weighted_rows.h"
 
 namespace discreet {
 
-WeightedRows::WeightedRows(const at::Tensor& weights, int64_t begin, int64_t end)
-    : begin_(begin), end_(end), weights_(weights.slice(0, begin, end)) {
-  const at::Tensor used = weights_ != 0;
-  if (!used.all().item<bool>()) {
-    const at::Tensor local = used.nonzero().squeeze(1);
-    weights_ = weights_.index_select(0, local);
-    index_ = local + begin;
-  }
+SquaredNorms OuterProducts::squared_norms() {
+  return outer::squared_norms(left(), right());
 }
 
-at::Tensor WeightedRows::take(const at::Tensor& x) const {
-  return index_.defined() ? x.index_select(0, index_) : x.slice(0, begin_, end_);
-}
-
-at::Tensor WeightedRows::take_scaled(const at::Tensor& x) const {
-  std::vector<int64_t> shape(x.dim(), 1);
-  shape[0] = weights_.size(0);
-  const at::Tensor factor = weights_.view(shape), rows = take(x);
-  if (empty() || weights_.abs().min().item<double>() >= 0x1p-60) return rows * factor.to(x.scalar_type());
-  return (rows.to(at::kDouble) * factor).to(x.scalar_type());
-}
-
-SquaredNorms KeptRows::squared_norms() const {
-  return {row_squares(rows_), {}};
-}
-
-void KeptRows::add_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) const {
+void OuterProducts::add_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) {
   const WeightedRows rows(weights, begin, end);
   if (rows.empty()) return;
-  sum.add_(rows.weights().unsqueeze(0).mm(rows.take(rows_)).view(sum.sizes()));
+  const bool scale_right = right().size(2) <= left().size(2);
+  outer::add_product(scale_right ? rows.take(left()) : rows.take_scaled(left()),
+                     scale_right ? rows.take_scaled(right()) : rows.take(right()), sum);
 }
 
-at::Tensor KeptRows::gradient(int64_t begin, int64_t end, at::IntArrayRef shape) const {
-  return rows_.slice(0, begin, end).sum(0).view(shape);
+at::Tensor OuterProducts::gradient(int64_t begin, int64_t end) {
+  const at::Tensor rows = left().slice(0, begin, end).to(at::kDouble).flatten(0, 1);
+  return rows.t().mm(right().slice(0, begin, end).to(at::kDouble).flatten(0, 1));
+}
+
+bool OuterProducts::absorb(Gradients& other) {
+  auto* products = dynamic_cast<OuterProducts*>(&other);
+  if (products == nullptr) return false;
+  left_.insert(left_.end(), products->left_.begin(), products->left_.end());
+  right_.insert(right_.end(), products->right_.begin(), products->right_.end());
+  return true;
+}
+
+const at::Tensor& OuterProducts::joined(std::vector<at::Tensor>& parts) {
+  if (parts.size() > 1) parts = {at::cat(parts, 1)};
+  return parts.front();
 }
 
 namespace outer {

@@ -1,0 +1,52 @@
+// Gradients that are, per sample, a sum of outer products over positions: those of a matrix that multiplies
+// the rows of the batch.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <vector>
+
+#include "discreet/dp/rules/rule.h"
+
+namespace discreet {
+
+// Per sample the matrix sum over t of left[t] right[t]^T, for left [samples, t, m] and right [samples, t, k].
+// The uses of one matrix at several places are one such sum over all their positions.
+class OuterProducts : public Gradients {
+ public:
+  OuterProducts(at::Tensor left, at::Tensor right) : left_{std::move(left)}, right_{std::move(right)} {}
+
+  SquaredNorms squared_norms() override;
+  void add_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) override;
+  at::Tensor gradient(int64_t begin, int64_t end) override;
+  bool absorb(Gradients& other) override;
+
+ private:
+  const at::Tensor& left() { return joined(left_); }
+  const at::Tensor& right() { return joined(right_); }
+  static const at::Tensor& joined(std::vector<at::Tensor>& parts);
+
+  std::vector<at::Tensor> left_, right_;
+};
+
+namespace outer {
+
+// Squared norms by the cheaper way: |left|^2 |right|^2 where t is 1; the "ghost" product
+// <left left^T, right right^T> (Goodfellow 2015; Li et al. 2021), in double because it cancels; or the
+// matrices themselves. `matrices`, where defined, is [n, m, k] and is filled (the direct way).
+SquaredNorms squared_norms(const at::Tensor& left, const at::Tensor& right, at::Tensor matrices = {});
+
+// Whether the direct way is the cheaper one for these sizes.
+bool direct_is_cheaper(int64_t t, int64_t m, int64_t k);
+
+// sum [m, k] += the matrices of all n samples, summed by one product.
+void add_product(const at::Tensor& left, const at::Tensor& right, at::Tensor sum);
+
+}  // namespace outer
+
+// Samples whose per-sample gradients together stay below this many numbers are kept instead of recomputed.
+constexpr int64_t kKeptNumbers = int64_t{1} << 24;
+// Working space of one block of samples.
+constexpr int64_t kBlockNumbers = int64_t{1} << 22;
+
+}  // namespace discreet

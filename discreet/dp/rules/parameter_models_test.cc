@@ -1,0 +1,86 @@
+// What happens to a parameter before it is used, and many uses of one.
+#include "discreet/dp/rules/rules_testing.h"
+
+namespace discreet::testing_models {
+
+std::vector<Model> parameter_models() {
+  std::vector<Model> list;
+  list.push_back({"weight normalisation",
+                  {"linear"},
+                  {{4, 5}, {4, 1}, {4}},
+                  normal_rows({3, 5}),
+                  [](const Tensors& p, Tensor x) {
+                    return torch::linear(x, torch::_weight_norm(p[0], p[1], 0), p[2]).tanh().sum(1);
+                  }});
+  list.push_back({"functions of parameters",
+                  {"multiplied parameter", "linear without bias"},
+                  {{5}, {4, 5}, {4, 5}},
+                  normal_rows({5}),
+                  [](const Tensors& p, Tensor x) {
+                    return torch::linear(x * p[0].exp(), p[1] - p[2] * 0.5 + p[1].tanh()).sin();
+                  }});
+  list.push_back({"adapters of low rank beside a frozen weight",
+                  {"linear without bias", "linear"},
+                  {{2, 5}, {4, 2}},
+                  normal_rows({3, 5}),
+                  [](const Tensors& p, Tensor x) {
+                    const Tensor frozen = torch::arange(20, x.options()).view({4, 5}) / 10;
+                    const Tensor low = torch::linear(torch::linear(x, p[0]), p[1]) * 0.5;
+                    return (torch::linear(x, frozen) + low).tanh().mean(1);
+                  }});
+  list.push_back({"adapters multiplied first",
+                  {"linear without bias"},
+                  {{2, 5}, {4, 2}},
+                  normal_rows({3, 5}),
+                  [](const Tensors& p, Tensor x) { return torch::linear(x, p[1].mm(p[0])).tanh().mean(1); }});
+  list.push_back({"the first rows of a positional table",
+                  {"added parameter"},
+                  {{9, 6}},
+                  normal_rows({4, 6}),
+                  [](const Tensors& p, Tensor x) { return (x + p[0].slice(0, 0, 4)).tanh().flatten(1); }});
+  list.push_back({"parts of one weight, joined and apart",
+                  {"linear without bias", "linear"},
+                  {{9, 4}, {9}},
+                  normal_rows({4}),
+                  [](const Tensors& p, Tensor x) {
+                    const auto w = p[0].chunk(3), b = p[1].chunk(3);
+                    const Tensor q = torch::linear(x, w[0], b[0]), k = torch::linear(x, w[1], b[1]);
+                    return (q * k).tanh() + torch::linear(x, torch::cat({w[2], w[0]}).slice(0, 1, 4), b[2]);
+                  }});
+  list.push_back({"overlapping parts of one weight",
+                  {"linear without bias"},
+                  {{6, 4}},
+                  normal_rows({4}),
+                  [](const Tensors& p, Tensor x) {
+                    return torch::linear(x, p[0].slice(0, 0, 4)).tanh() +
+                           torch::linear(x, p[0].slice(0, 2, 6)).sin();
+                  }});
+  list.push_back({"a matrix and its transpose",
+                  {"linear without bias"},
+                  {{4, 4}},
+                  normal_rows({3, 4}),
+                  [](const Tensors& p, Tensor x) {
+                    return torch::matmul(torch::matmul(x, p[0]).tanh(), p[0].t()).sum(1);
+                  }});
+  list.push_back(
+      {"one convolution at two scales",
+       {"convolution"},
+       {{3, 3, 3, 3}, {3}},
+       normal_rows({3, 6, 6}),
+       [](const Tensors& p, Tensor x) {
+         const Tensor h = torch::conv2d(x, p[0], p[1], 1, 1).tanh();
+         return torch::conv2d(torch::avg_pool2d(h, 2), p[0], p[1], 1, 1).mean(at::IntArrayRef({2, 3}));
+       }});
+  list.push_back({"one embedding of two inputs",
+                  {"embedding"},
+                  {{6, 4}},
+                  token_rows(6, {2, 3}),
+                  [](const Tensors& p, Tensor x) {
+                    const Tensor a = torch::embedding(p[0], x.select(1, 0)),
+                                 b = torch::embedding(p[0], x.select(1, 1));
+                    return (a * b).sum(1);
+                  }});
+  return list;
+}
+
+}  // namespace discreet::testing_models

@@ -1,0 +1,52 @@
+#include "discreet/dp/rules/row_gradients.h"
+
+#include "discreet/dp/rules/row_kernels.h"
+#include "discreet/dp/rules/weighted_rows.h"
+
+namespace discreet {
+
+SquaredNorms RowGradients::squared_norms() {
+  return {row_squares(rows_), {}};
+}
+
+void RowGradients::add_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) {
+  const WeightedRows rows(weights, begin, end);
+  if (rows.empty()) return;
+  sum.add_(rows.weights().unsqueeze(0).mm(rows.take(rows_)).view(sum.sizes()));
+}
+
+at::Tensor RowGradients::gradient(int64_t begin, int64_t end) {
+  return rows_.slice(0, begin, end).sum(0).view(shape_);
+}
+
+bool RowGradients::absorb(Gradients& other) {
+  auto* rows = dynamic_cast<RowGradients*>(&other);
+  if (rows == nullptr || rows->shape_ != shape_) return false;
+  rows_ = rows_ + rows->rows_;
+  return true;
+}
+
+at::Tensor summed_to(const at::Tensor& x, const Layout& layout, const libtorch::Shape& shape) {
+  const at::Tensor split =
+      layout.samples() == 1 ? x.unsqueeze(0) : layout.split_out(x);  // [samples, dimensions of x]
+  const int64_t missing = x.dim() - static_cast<int64_t>(shape.size());
+  libtorch::Shape summed;
+  for (int64_t d = 0; d < x.dim(); ++d)
+    if (d < missing || shape[d - missing] == 1) summed.push_back(d + 1);
+  const at::Tensor sum =
+      summed.empty() ? split.to(at::kDouble) : split.sum(summed, /*keepdim=*/true, /*dtype=*/at::kDouble);
+  return sum.reshape({layout.samples(), -1});
+}
+
+std::string broadcast_refusal(const libtorch::Shape& out, const Layout& layout,
+                              const libtorch::Shape& shape) {
+  if (layout.samples() == 1) return "";
+  const auto place = layout.place(out);
+  if (!place) return "no single dimension of the result is the batch";
+  const int64_t dimension =
+      place->dimension - static_cast<int64_t>(out.size()) + static_cast<int64_t>(shape.size());
+  if (dimension >= 0 && shape[dimension] != 1) return "it has a row of its own for each row of the batch";
+  return "";
+}
+
+}  // namespace discreet
