@@ -48,7 +48,7 @@ int main() {
   for (int epoch = 0; epoch < 10; ++epoch) {
     for (const auto& batch : engine.loader(people)) {
       optimizer.zero_grad();
-      auto output = engine.watch(model->forward(batch.data));  // was: model->forward(batch.data)
+      auto output = engine.watch(model, batch.data);  // was: model->forward(batch.data)
       auto loss = torch::nn::functional::cross_entropy(output, batch.target);
       loss.backward();   // ends in the engine, which sets noised gradients
       optimizer.step();  // as ever

@@ -46,7 +46,7 @@ void train(const std::string& ledger, double epsilon) {
   Line line;
   for (const auto& batch : engine.loader(line, kSteps)) {
     optimizer.zero_grad();
-    const auto output = engine.watch(model->forward(batch.data));
+    const auto output = engine.watch(model, batch.data);
     torch::mse_loss(output, batch.target, torch::Reduction::Sum).backward();
     optimizer.step();
   }

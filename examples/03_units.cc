@@ -63,7 +63,7 @@ int main() {
   for (int epoch = 0; epoch < 8; ++epoch) {
     for (const auto& batch : engine.loader(visits, {}, visits.person_)) {
       optimizer.zero_grad();
-      loss(engine.watch(model->forward(batch.data)), batch.target).backward();
+      loss(engine.watch(model, batch.data), batch.target).backward();
       optimizer.step();  // does nothing until the draw is complete
     }
   }

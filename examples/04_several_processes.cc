@@ -55,7 +55,7 @@ int main() {
   engine.attach(optimizer);
   for (const auto& batch : engine.loader(points, 20)) {
     optimizer.zero_grad();
-    torch::cross_entropy_loss(engine.watch(model->forward(batch.data)), batch.target).backward();
+    torch::cross_entropy_loss(engine.watch(model, batch.data), batch.target).backward();
     optimizer.step();  // the same released gradient on every process
   }
   if (!processes || processes->rank() == 0)

@@ -60,12 +60,12 @@ std::vector<int64_t> some_rows(int64_t rows, int64_t most) {
   return result;
 }
 
-void check_samples_apart(const Forward& run, const Tensor& x, const Tensor& output) {
+void check_samples_apart(const Forward& run, const Tensor& x, const Tensor& output, int64_t batch) {
   at::NoGradGuard no_grad;
   for (int64_t i : some_rows(x.size(0), 3)) {
     const Tensor moved = run(perturbed(x, i));
     for (int64_t j = 0; j < x.size(0); ++j)
-      if (j != i && !close(output[j], moved[j]))
+      if (j != i && !close(output.select(batch, j), moved.select(batch, j)))
         unsupported("changing row " + std::to_string(i) + " of the batch moves the output of row " +
                     std::to_string(j) +
                     ": the model mixes samples (batch statistics? use group or layer normalisation)");
@@ -74,15 +74,16 @@ void check_samples_apart(const Forward& run, const Tensor& x, const Tensor& outp
 
 // Backward is linear in the output's gradient: with each sample's gradient multiplied by a number of its own,
 // every row of every operation must come out multiplied by its sample's number.
-void check_layout(const Tensor& output, const std::vector<TrainedParameter>& parameters) {
+void check_layout(const Tensor& output, const std::vector<TrainedParameter>& parameters,
+                  const GraphOptions& graph) {
   at::NoGradGuard no_grad;
-  const std::vector<UseNode> nodes = find_uses(output, parameters);
+  const std::vector<UseNode> nodes = find_uses(output, parameters, graph);
   std::vector<libtorch::Edge> edges;
   for (const UseNode& node : nodes) edges.emplace_back(node.node, 0);
-  const int64_t samples = output.size(0);
+  const int64_t samples = output.size(graph.batch_dimension);
   const Tensor multipliers = at::rand({samples}, output.options().dtype(at::kDouble)) + 0.5;
   std::vector<int64_t> shape(output.dim(), 1);
-  shape[0] = samples;
+  shape[graph.batch_dimension] = samples;
   const Tensor gradient = at::randn(output.sizes(), output.options());
   const auto plain = libtorch::gradients_at(output, gradient, edges);
   const auto scaled =
@@ -90,7 +91,7 @@ void check_layout(const Tensor& output, const std::vector<TrainedParameter>& par
   for (size_t n = 0; n < nodes.size(); ++n) {
     if (!plain[n].defined() || !scaled[n].defined()) continue;
     const auto by_sample = [&](const Tensor& x) {
-      return nodes[n].layout.split_out(x).reshape({samples, -1}).to(at::kDouble);
+      return nodes[n].layout.samples_first(x, 0, x.sizes().vec(), 0).to(at::kDouble);
     };
     const Tensor expected = by_sample(plain[n]) * multipliers.unsqueeze(1), actual = by_sample(scaled[n]);
     for (int64_t i = 0; i < samples; ++i)
@@ -127,14 +128,17 @@ Tensor gradient_of(const Loss& loss, const Tensor& output, const Tensor& target,
 }
 
 void check_loss(const Loss& loss, const Tensor& output, const Tensor& y, Reduction reduction,
-                const std::vector<TrainedParameter>& parameters) {
-  const double factor = reduction == Reduction::kMean ? static_cast<double>(output.size(0)) : 1.0;
-  const Tensor together = gradient_of(loss, output, y, parameters) * factor;
-  for (int64_t i : some_rows(output.size(0), 16)) {
-    const Tensor alone = gradient_of(loss, output.slice(0, i, i + 1), y.slice(0, i, i + 1), parameters)[0];
-    if (close(together[i], alone)) continue;
+                const std::vector<TrainedParameter>& parameters, int64_t batch) {
+  const int64_t rows = output.size(batch);
+  const double factor = reduction == Reduction::kMean ? static_cast<double>(rows) : 1.0;
+  const Tensor all = gradient_of(loss, output, y, parameters) * factor;
+  for (int64_t i : some_rows(rows, 16)) {
+    const Tensor together = all.select(batch, i);
+    const Tensor alone =
+        gradient_of(loss, output.slice(batch, i, i + 1), y.slice(0, i, i + 1), parameters).select(batch, 0);
+    if (close(together, alone)) continue;
     const std::string declared = reduction == Reduction::kMean ? "kMean" : "kSum";
-    const Tensor other = together[i] * (reduction == Reduction::kMean ? 1.0 / factor : 1.0 * output.size(0));
+    const Tensor other = together * (reduction == Reduction::kMean ? 1.0 / factor : 1.0 * rows);
     if (close(other, alone))
       unsupported("loss_reduction is declared as " + declared + ", but the loss is the " +
                   (reduction == Reduction::kMean ? "sum" : "mean") + " of the per-sample losses");
@@ -148,28 +152,35 @@ void check_loss(const Loss& loss, const Tensor& output, const Tensor& y, Reducti
 
 }  // namespace
 
-void PrivacyEngine::check(const std::function<Tensor(Tensor)>& forward,
-                          const std::function<Tensor(Tensor, Tensor)>& loss, const Tensor& x,
-                          const Tensor& y) {
-  State& state = *state_;
-  if (x.dim() == 0 || x.size(0) < 2 || y.dim() == 0 || y.size(0) != x.size(0))
-    throw Error(ErrorKind::kInvalidArgument,
-                "check() needs a batch of at least 2 rows, each with its target");
-  BufferGuard buffers(*state.model, state.options.independent_buffers);
-  buffers.remember();
+void PrivacyEngine::State::check_forward(const Forward& forward, const Tensor& x) {
+  BufferGuard unchanged(*model, options.independent_buffers);
+  unchanged.remember();
   SameRandomness randomness;
   const Forward run = [&](const Tensor& input) {
     randomness.restart();
     return forward(input);
   };
   const Tensor output = run(x);
-  buffers.check();
-  if (!output.defined() || output.dim() == 0 || output.size(0) != x.size(0))
-    unsupported("the output must have one row for each row of the batch, in its first dimension");
-  check_samples_apart(run, x, output);
-  check_layout(output, state.clipper.parameters());
-  randomness.restart();
-  check_loss(loss, output, y, state.options.loss_reduction, state.clipper.parameters());
+  unchanged.check();
+  const int64_t batch = options.batch_dimension;
+  if (!output.defined() || output.dim() <= batch || output.size(batch) != x.size(0))
+    unsupported("the output must have one row for each row of the batch, in its dimension " +
+                std::to_string(batch));
+  check_samples_apart(run, x, output, batch);
+  if (options.grad_mode == GradMode::kGraph) check_layout(output, clipper.parameters(), clipper.graph());
+  checked = true;
+}
+
+void PrivacyEngine::check(const std::function<Tensor(Tensor)>& forward,
+                          const std::function<Tensor(Tensor, Tensor)>& loss, const Tensor& x,
+                          const Tensor& y) {
+  if (x.dim() == 0 || x.size(0) < 2 || y.dim() == 0 || y.size(0) != x.size(0))
+    throw Error(ErrorKind::kInvalidArgument,
+                "check() needs a batch of at least 2 rows, each with its target");
+  state_->check_forward(forward, x);
+  SameRandomness randomness;
+  check_loss(loss, forward(x), y, state_->options.loss_reduction, state_->clipper.parameters(),
+             state_->options.batch_dimension);
 }
 
 }  // namespace discreet

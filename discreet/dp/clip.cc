@@ -2,218 +2,35 @@
 
 #include <algorithm>
 #include <cmath>
-#include <deque>
-#include <map>
 
 #include "discreet/base/error.h"
 #include "discreet/dp/adaptive_clip.h"
+#include "discreet/dp/clip_piece.h"
 #include "discreet/dp/processes.h"
 
 namespace discreet {
 namespace {
 
-constexpr double kMargin = 0x1p-10;       // of the clip: what rounding may add to one unit's norm
-constexpr double kRecomputeAt = 0x1p-12;  // of the clip: a rounding error beyond this goes to double
-constexpr int64_t kSamplesInFloat = 256;
+constexpr double kMargin = 0x1p-10;  // of the clip: what rounding may add to one unit's norm
 
-// Uses of one parameter that are the same view of it, as one.
-struct ViewUse {
-  std::unique_ptr<Gradients> gradients;
-  const ParameterUse* use;
-};
-
-// A use through a function of one parameter or several.
-struct FunctionUse {
-  std::unique_ptr<Gradients> gradients;
-  const ParameterUse* use;
-
-  // Double, in the parameter's shape: what samples [begin, end) add to its gradient by this use.
-  at::Tensor gradient(const at::Tensor& parameter, int64_t begin, int64_t end) const {
-    at::Tensor entering = gradients->gradient(begin, end);
-    // In the model's precision the numbers may be out of range: brought near 1 and back by a power of two.
-    const double largest = entering.abs().max().item<double>();
-    if (largest == 0) return at::zeros(parameter.sizes(), entering.options());
-    const double scale = std::isfinite(largest) ? std::exp2(std::floor(std::log2(largest))) : 1;
-    entering = (entering / scale).to(parameter.scalar_type());
-    const at::Tensor part = libtorch::gradient_of_parameter(use->from, entering, parameter);
-    if (!part.defined()) return at::zeros(parameter.sizes(), parameter.options().dtype(at::kDouble));
-    return part.to(at::kDouble) * scale;
-  }
-};
-
-struct Uses {
-  std::vector<ViewUse> views;  // of different parts of the parameter, or more than one way to see it
-  std::vector<const FunctionUse*> functions;
-  bool apart = true;  // one view, or several of which no two overlap: then squared norms add up
-};
-
-// Whether the views are blocks of memory of which no two overlap.
-bool are_apart(const std::vector<ViewUse>& views, const at::Tensor& sum) {
-  std::vector<std::pair<int64_t, int64_t>> blocks;
-  for (const ViewUse& view : views) {
-    const at::Tensor part = view.use->view(sum);
-    if (!part.is_non_overlapping_and_dense()) return false;
-    blocks.emplace_back(part.storage_offset(), part.storage_offset() + part.numel());
-  }
-  std::sort(blocks.begin(), blocks.end());
-  for (size_t i = 1; i < blocks.size(); ++i)
-    if (blocks[i].first < blocks[i - 1].second) return false;
-  return true;
+[[noreturn]] void refuse(const std::string& message) {
+  throw Error(ErrorKind::kInvalidArgument, message);
 }
 
-// One call of Clipper::add.
-class Piece {
- public:
-  Piece(const std::vector<TrainedParameter>& parameters, double max_grad_norm, const at::Tensor& output,
-        const at::Tensor& output_gradient, const std::vector<int64_t>& unit_starts)
-      : parameters_(parameters), max_grad_norm_(max_grad_norm), rows_(output.size(0)), starts_(unit_starts) {
-    if (starts_.empty())
-      for (int64_t row = 0; row < rows_; ++row) starts_.push_back(row);
-    units_ = static_cast<int64_t>(starts_.size());
-    starts_.push_back(rows_);
-    nodes_ = find_uses(output, parameters);
-    std::vector<libtorch::Edge> edges;
-    for (const UseNode& node : nodes_) edges.emplace_back(node.node, 0);
-    const std::vector<at::Tensor> gradients = libtorch::gradients_at(output, output_gradient, edges);
-    uses_.resize(parameters.size());
-    for (size_t i = 0; i < nodes_.size(); ++i) {
-      at::Tensor gradient = gradients[i];
-      if (!gradient.defined())
-        gradient = at::zeros(libtorch::output_shape(*nodes_[i].node), output_gradient.options());
-      for (const ParameterUse& use : nodes_[i].uses)
-        add_use(use, nodes_[i].rule->gradients(*nodes_[i].node, use.input, gradient, nodes_[i].layout));
-    }
-    for (const FunctionUse& function : functions_)
-      for (size_t p : function.use->parameters) uses_[p].functions.push_back(&function);
-    for (size_t p = 0; p < uses_.size(); ++p)
-      uses_[p].apart =
-          uses_[p].functions.empty() &&
-          (uses_[p].views.size() == 1 || are_apart(uses_[p].views, parameters[p].tensor.detach()));
-  }
-
-  // The units' clip factors; 0 where a gradient is not finite, which adds nothing to `count` either.
-  void clip(ClipCounts* counts, double* count) {
-    squared_.assign(units_, 0.0);
-    std::vector<double> rounding(units_, 0.0);
-    for (size_t p = 0; p < uses_.size(); ++p) {
-      if (uses_[p].apart) add_fast_norms(p, &rounding);
-    }
-    // Units whose norm cannot come from per-row norms: several rows, or rounding that matters.
-    for (int64_t unit = 0; unit < units_; ++unit) {
-      const double norm = std::sqrt(squared_[unit]);
-      const bool rounded =
-          !std::isfinite(squared_[unit]) || rounding[unit] > kRecomputeAt * std::max(norm, max_grad_norm_);
-      if (starts_[unit + 1] - starts_[unit] != 1 || rounded) {
-        direct_.push_back(unit);
-        squared_[unit] = 0;
-      }
-    }
-    for (size_t p = 0; p < uses_.size(); ++p)
-      for (int64_t unit : direct_units(p)) squared_[unit] += squared_norm(direct_gradient(p, unit));
-    factors_.assign(units_, 0.0);
-    for (int64_t unit = 0; unit < units_; ++unit) {
-      const double norm = std::sqrt(squared_[unit]);
-      ++counts->units;
-      if (!std::isfinite(norm)) {
-        ++counts->not_finite;
-      } else {
-        factors_[unit] = max_grad_norm_ / std::max(norm, max_grad_norm_);
-        if (norm > max_grad_norm_) ++counts->clipped;
-        *count += count_part(norm, max_grad_norm_);
-      }
-    }
-  }
-
-  void add_to(std::vector<at::Tensor>& sums) {
-    std::vector<double> row_weights(rows_, 0.0);
-    for (int64_t unit = 0; unit < units_; ++unit)
-      if (starts_[unit + 1] - starts_[unit] == 1) row_weights[starts_[unit]] = factors_[unit];
-    for (int64_t unit : direct_) row_weights[starts_[unit]] = 0;
-    const at::Tensor weights = at::tensor(row_weights, at::kDouble).to(sums[0].device());
-    for (size_t p = 0; p < uses_.size(); ++p) {
-      if (uses_[p].apart && static_cast<int64_t>(direct_.size()) < units_) {
-        for (const ViewUse& view : uses_[p].views)
-          for (int64_t begin = 0; begin < rows_; begin += kSamplesInFloat)
-            view.gradients->add_weighted(weights, begin, std::min(begin + kSamplesInFloat, rows_),
-                                         view.use->view(sums[p]));
-      }
-      for (int64_t unit : direct_units(p))
-        if (factors_[unit] != 0) sums[p].add_(direct_gradient(p, unit), factors_[unit]);
-    }
-  }
-
- private:
-  void add_use(const ParameterUse& use, std::unique_ptr<Gradients> gradients) {
-    if (!use.is_view) {
-      functions_.push_back({std::move(gradients), &use});
-      return;
-    }
-    std::vector<ViewUse>& views = uses_[use.parameters[0]].views;
-    for (ViewUse& known : views)
-      if (known.use->steps == use.steps && known.gradients->absorb(*gradients)) return;
-    views.push_back({std::move(gradients), &use});
-  }
-
-  // Units whose gradient of this parameter is computed directly: all of them where its uses overlap.
-  std::vector<int64_t> direct_units(size_t p) const {
-    if (uses_[p].apart) return direct_;
-    std::vector<int64_t> all(units_);
-    for (int64_t unit = 0; unit < units_; ++unit) all[unit] = unit;
-    return all;
-  }
-
-  void add_fast_norms(size_t p, std::vector<double>* rounding) {
-    for (const ViewUse& view : uses_[p].views) {
-      const SquaredNorms norms = view.gradients->squared_norms();
-      const at::Tensor squared = norms.squared.cpu().contiguous();
-      const at::Tensor error = norms.error.defined() ? norms.error.cpu().contiguous() : at::Tensor();
-      for (int64_t unit = 0; unit < units_; ++unit) {
-        squared_[unit] += squared.data_ptr<double>()[starts_[unit]];
-        if (error.defined()) (*rounding)[unit] += error.data_ptr<double>()[starts_[unit]];
-      }
-    }
-  }
-
-  static double squared_norm(const at::Tensor& gradient) { return gradient.square().sum().item<double>(); }
-
-  // Double, in the parameter's shape: the unit's summed gradient over all uses. Kept while there is room.
-  at::Tensor direct_gradient(size_t p, int64_t unit) {
-    const auto found = kept_.find({p, unit});
-    if (found != kept_.end()) return found->second;
-    at::Tensor gradient = at::zeros(parameters_[p].tensor.sizes(),
-                                    parameters_[p].tensor.options().dtype(at::kDouble).requires_grad(false));
-    for (const ViewUse& view : uses_[p].views)
-      view.use->view(gradient).add_(view.gradients->gradient(starts_[unit], starts_[unit + 1]));
-    for (const FunctionUse* function : uses_[p].functions)
-      gradient.add_(function->gradient(parameters_[p].tensor, starts_[unit], starts_[unit + 1]));
-    if (kept_numbers_ + gradient.numel() <= kKeptDirectly) {
-      kept_numbers_ += gradient.numel();
-      kept_[{p, unit}] = gradient;
-    }
-    return gradient;
-  }
-
-  static constexpr int64_t kKeptDirectly = int64_t{1} << 23;
-
-  const std::vector<TrainedParameter>& parameters_;
-  double max_grad_norm_;
-  int64_t rows_, units_;
-  std::vector<int64_t> starts_;  // one more than units
-  std::vector<UseNode> nodes_;
-  std::deque<FunctionUse> functions_;
-  std::vector<Uses> uses_;                 // by parameter
-  std::vector<double> squared_, factors_;  // by unit
-  std::vector<int64_t> direct_;            // units computed directly for every parameter
-  std::map<std::pair<size_t, int64_t>, at::Tensor> kept_;
-  int64_t kept_numbers_ = 0;
-};
+std::vector<std::string> names_of(const std::vector<TrainedParameter>& parameters) {
+  std::vector<std::string> names;
+  for (const TrainedParameter& parameter : parameters) names.push_back(parameter.name);
+  return names;
+}
 
 }  // namespace
 
-Clipper::Clipper(std::vector<TrainedParameter> parameters, double max_grad_norm)
-    : parameters_(std::move(parameters)) {
+Clipper::Clipper(std::vector<TrainedParameter> parameters, double max_grad_norm, Clipping clipping,
+                 GraphOptions graph)
+    : parameters_(std::move(parameters)), clipping_(std::move(clipping)), graph_(std::move(graph)) {
+  if (parameters_.empty()) refuse("the model has no trained parameter");
+  if (graph_.batch_dimension < 0) refuse("batch_dimension must not be negative");
   set_max_grad_norm(max_grad_norm);
-  if (parameters_.empty()) throw Error(ErrorKind::kInvalidArgument, "the model has no trained parameter");
   for (const TrainedParameter& parameter : parameters_)
     if (!parameter.tensor.is_floating_point() || parameter.tensor.scalar_type() == at::kHalf ||
         parameter.tensor.scalar_type() == at::kBFloat16)
@@ -222,9 +39,8 @@ Clipper::Clipper(std::vector<TrainedParameter> parameters, double max_grad_norm)
 }
 
 void Clipper::set_max_grad_norm(double max_grad_norm) {
-  if (!(max_grad_norm > 0) || !std::isfinite(max_grad_norm))
-    throw Error(ErrorKind::kInvalidArgument, "max_grad_norm must be a finite number above 0");
-  if (!empty_) throw Error(ErrorKind::kInvalidArgument, "one sum has one clip: take it first");
+  if (!empty_) refuse("one sum has one clip: take it first");
+  groups_ = bounded_groups(clipping_, names_of(parameters_), max_grad_norm);
   max_grad_norm_ = max_grad_norm;
 }
 
@@ -239,20 +55,53 @@ std::vector<at::Tensor> Clipper::zeros() const {
 void Clipper::add(const at::Tensor& output, const at::Tensor& output_gradient,
                   const std::vector<int64_t>& unit_starts) {
   at::NoGradGuard no_grad;
-  if (!output.defined() || output.dim() == 0 || !output.sizes().equals(output_gradient.sizes()))
-    throw Error(ErrorKind::kInvalidArgument,
-                "the output must be [rows, ...] and its gradient must have the same shape");
-  if (output.size(0) == 0) return;
+  const int64_t batch = graph_.batch_dimension;
+  if (!output.defined() || output.dim() <= batch || !output.sizes().equals(output_gradient.sizes()))
+    refuse("the output must have the batch as its dimension " + std::to_string(batch) +
+           " and its gradient must have the same shape");
+  if (output.size(batch) == 0) return;
   const bool ascending = std::adjacent_find(unit_starts.begin(), unit_starts.end(),
                                             [](int64_t a, int64_t b) { return a >= b; }) == unit_starts.end();
   if (!unit_starts.empty() &&
-      (unit_starts.front() != 0 || !ascending || unit_starts.back() >= output.size(0)))
-    throw Error(ErrorKind::kInvalidArgument,
-                "unit_starts must ascend from 0 and stay below the number of rows");
-  Piece piece(parameters_, max_grad_norm_, output, output_gradient, unit_starts);
+      (unit_starts.front() != 0 || !ascending || unit_starts.back() >= output.size(batch)))
+    refuse("unit_starts must ascend from 0 and stay below the number of rows");
+  ClipPiece piece(parameters_, groups_, clipping_, graph_, output, output_gradient, unit_starts);
   empty_ = false;
   piece.clip(&counts_, &count_);
   piece.add_to(sums_);
+}
+
+void Clipper::add_unit(const std::vector<at::Tensor>& gradient) {
+  at::NoGradGuard no_grad;
+  if (gradient.size() != parameters_.size()) refuse("add_unit needs a gradient for each trained parameter");
+  std::vector<at::Tensor> parts;
+  for (size_t p = 0; p < gradient.size(); ++p)
+    parts.push_back(gradient[p].defined() ? gradient[p].to(at::kDouble) : at::Tensor());
+  std::vector<double> factors;
+  bool finite = true, clipped = false;
+  double norm = 0;
+  for (const BoundedGroup& group : groups_) {
+    double squared = 0;
+    for (size_t p : group.parameters)
+      if (parts[p].defined()) squared += parts[p].square().sum().item<double>();
+    norm = std::sqrt(squared);
+    finite = finite && std::isfinite(norm);
+    clipped = clipped || norm > group.max_grad_norm;
+    factors.push_back(
+        group.max_grad_norm /
+        ClipFactor{group.max_grad_norm, clipping_.normalise, clipping_.stability}.divisor(norm));
+  }
+  empty_ = false;
+  ++counts_.units;
+  if (!finite) {
+    ++counts_.not_finite;
+    return;
+  }
+  if (clipped) ++counts_.clipped;
+  if (groups_.size() == 1) count_ += count_part(norm, groups_[0].max_grad_norm);
+  for (size_t g = 0; g < groups_.size(); ++g)
+    for (size_t p : groups_[g].parameters)
+      if (parts[p].defined()) sums_[p].add_(parts[p], factors[g]);
 }
 
 ClippedSum Clipper::take() {

@@ -1,5 +1,5 @@
-// The clipped sum: every unit's gradient scaled to norm at most max_grad_norm, then added. It carries its
-// sensitivity, and only from that can noise be calibrated (noise.h).
+// The clipped sum: every unit's gradient scaled to norm at most max_grad_norm (clipping.h), then added. It
+// carries its sensitivity, and only from that can noise be calibrated (noise.h).
 //
 // One pass of autograd gives the gradients that flow into the operations with parameters; norms come from
 // ghost products or from small direct gradients (rules/), then one weighted product per parameter gives the
@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "discreet/dp/clipping.h"
 #include "discreet/dp/graph.h"
 
 namespace discreet {
@@ -60,16 +61,21 @@ struct ClipCounts {
 
 class Clipper {
  public:
-  // max_grad_norm: finite and positive, else kInvalidArgument. Parameters: floating, on one device.
-  Clipper(std::vector<TrainedParameter> parameters, double max_grad_norm);
+  // Parameters: floating, on one device. kInvalidArgument for numbers out of range (clipping.h).
+  Clipper(std::vector<TrainedParameter> parameters, double max_grad_norm, Clipping clipping = {},
+          GraphOptions graph = {});
 
-  // Adds the clipped gradients of one piece of a batch. output [rows, ...] with its graph;
-  // output_gradient, of the same shape: row i is the gradient of row i's own loss, any mean undone.
-  // unit_starts: the first row of each unit, ascending from 0 (rows of a unit are consecutive, and a unit is
-  // never split between calls); empty: each row is a unit. Throws kUnsupported (graph.h); nothing is added
-  // then.
+  // Adds the clipped gradients of one piece of a batch. output [rows, ...] with its graph (the rows are its
+  // dimension GraphOptions::batch_dimension); output_gradient, of the same shape: row i is the gradient of
+  // row i's own loss, any mean undone. unit_starts: the first row of each unit, ascending from 0 (rows of a
+  // unit are consecutive, and a unit is never split between calls); empty: each row is a unit. Throws
+  // kUnsupported (graph.h); nothing is added then.
   void add(const at::Tensor& output, const at::Tensor& output_gradient,
            const std::vector<int64_t>& unit_starts = {});
+
+  // Adds one unit's clipped gradient, given in full: one tensor for each trained parameter, in its shape;
+  // undefined ones are zero.
+  void add_unit(const std::vector<at::Tensor>& gradient);
 
   // The sum of all that was added since the last call; zero where nothing was.
   ClippedSum take();
@@ -78,6 +84,8 @@ class Clipper {
   const ClipCounts& counts() const { return counts_; }
 
   const std::vector<TrainedParameter>& parameters() const { return parameters_; }
+  const GraphOptions& graph() const { return graph_; }
+  // Of all groups together.
   double max_grad_norm() const { return max_grad_norm_; }
   // The clip of the sums to come; finite and positive, between take() and add() only, else kInvalidArgument.
   void set_max_grad_norm(double max_grad_norm);
@@ -86,7 +94,10 @@ class Clipper {
   std::vector<at::Tensor> zeros() const;
 
   std::vector<TrainedParameter> parameters_;
-  double max_grad_norm_;
+  Clipping clipping_;
+  GraphOptions graph_;
+  std::vector<BoundedGroup> groups_;
+  double max_grad_norm_ = 0;
   std::vector<at::Tensor> sums_;
   double count_ = 0;
   bool empty_ = true;  // nothing was added since the last take()

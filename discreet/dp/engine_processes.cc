@@ -71,6 +71,12 @@ void PrivacyEngine::State::join() {
   same.add("sample_size", options.sample_size);
   same.add("noise_multiplier", options.noise_multiplier);
   same.add("max_grad_norm", options.max_grad_norm);
+  same.add("clipping.style", static_cast<double>(options.clipping.style));
+  same.add("clipping.normalise", options.clipping.normalise ? "yes" : "no");
+  same.add("clipping.stability", options.clipping.stability);
+  for (const ClipGroup& group : options.clipping.groups)
+    same.add("clipping.groups of '" + group.prefix + "'", group.max_grad_norm);
+  same.add("batch_dimension", static_cast<double>(options.batch_dimension));
   same.add("loss_reduction", static_cast<double>(options.loss_reduction));
   same.add("relation", to_string(options.relation));
   const std::optional<AdaptiveClipping>& adaptive = options.adaptive_clipping;

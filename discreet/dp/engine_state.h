@@ -23,12 +23,17 @@ enum class Phase {
   kWatched,    // its output went through watch()
 };
 
-struct PrivacyEngine::State {
+struct PrivacyEngine::State : std::enable_shared_from_this<PrivacyEngine::State> {
   State(std::shared_ptr<torch::nn::Module> trained_model, PrivacyOptions chosen);
 
   const DrawPiece* next_piece(const std::shared_ptr<const PoissonDraws>& source, bool last);
   bool unused_pieces() const;
-  void backward(const at::Tensor& output, const at::Tensor& gradient, int64_t used_ticket);
+  // The cut through the outputs of one forward pass: of the whole piece, or of each of its units.
+  torch::Tensor cut(std::vector<at::Tensor> outputs);
+  void check_forward(const std::function<at::Tensor(at::Tensor)>& forward, const at::Tensor& x);
+  void backward(const std::vector<at::Tensor>& outputs, const at::Tensor& gradient, int64_t used_ticket);
+  // One unit: the gradient of its own output flows back alone.
+  void add_unit(const at::Tensor& output, const at::Tensor& gradient);
   void check_frozen() const;  // no parameter is trained that the engine does not know
   void release();
   void enter_in_ledger(const Loader::Fetch& fetch, int64_t rows, bool units);
@@ -53,6 +58,7 @@ struct PrivacyEngine::State {
   BufferGuard buffers;
   RandomStream sampling, noise;
   bool attached = false;
+  bool checked = false;  // the forward pass, on a batch
 
   Phase phase = Phase::kIdle;
   int64_t draw = 0;  // number of the present one, from 1

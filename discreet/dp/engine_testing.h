@@ -51,6 +51,7 @@ inline PrivacyOptions usual() {
           .noise_multiplier = 1.0,
           .max_grad_norm = 1.0,
           .loss_reduction = Reduction::kMean,
+          .check_first_batch = false,
           .seed_for_tests = 11};
 }
 

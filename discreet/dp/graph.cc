@@ -17,6 +17,9 @@ using namespace libtorch;
   throw Error(ErrorKind::kUnsupported, message);
 }
 
+constexpr const char* kWaysOut =
+    " (ways out: GradMode::kExactSlow, one unit at a time; or a rule of your own in PrivacyOptions::rules)";
+
 ViewStep slice_step(const Shape& in, const Shape& out, int64_t dimension, int64_t start, int64_t step) {
   const auto rank = static_cast<int64_t>(in.size());
   if (dimension < 0) dimension += rank;
@@ -69,8 +72,11 @@ bool view_steps(Node& node, uint32_t output, std::vector<ViewStep>* steps) {
 
 class Search {
  public:
-  Search(const at::Tensor& output, const std::vector<TrainedParameter>& parameters, int64_t batch_dimension)
-      : parameters_(parameters), batch_(Layout::of_batch(output.sizes().vec(), batch_dimension)) {
+  Search(const at::Tensor& output, const std::vector<TrainedParameter>& parameters,
+         const GraphOptions& options)
+      : parameters_(parameters),
+        rules_(options.rules),
+        batch_(Layout::of_batch(output.sizes().vec(), options.batch_dimension)) {
     for (size_t i = 0; i < parameters.size(); ++i) index_[parameters[i].tensor.unsafeGetTensorImpl()] = i;
     order_nodes(output.grad_fn());
     layouts_[output.grad_fn().get()].resize(output.output_nr() + 1);
@@ -149,26 +155,32 @@ class Search {
            "'";
   }
 
+  const Rule* rule_for(const std::string& operation) const {
+    for (const Rule& rule : rules_)
+      if (operation == rule.operation) return &rule;
+    return find_rule(operation);
+  }
+
   // Takes what enters this slot for a use of parameters, by the rule for the node. False where the slot
   // rather has rows of its own for the batch: then the way goes on.
   bool cover(const std::shared_ptr<Node>& node, uint32_t input, const Layouts& layouts) {
     const Edge& edge = node->next_edge(input);
     const bool leaf = dynamic_cast<AccumulateGrad*>(edge.function.get()) != nullptr;
-    const Rule* rule = find_rule(node->name());
+    const Rule* rule = rule_for(node->name());
     const std::string user = "parameter '" + parameters_[facts_.at(edge.function.get()).parameter].name +
                              "' is used by '" + node->name() + "'";
     if (rule == nullptr) {
       if (!leaf) return false;
       std::string names;
       for (const Rule& known : clip_rules()) names += (names.empty() ? "" : ", ") + std::string(known.name);
-      unsupported(user + ", for which there is no clip rule; rules exist for: " + names);
+      unsupported(user + ", for which there is no clip rule; rules exist for: " + names + kWaysOut);
     }
     const Shape out = output_shape(*node);
     if (std::find(out.begin(), out.end(), 0) != out.end()) unsupported(user + ", whose result is empty");
     if (layouts.empty() || !layouts[0]) unsupported(user + ", whose first result is not used");
     if (const std::string reason = rule->refusal(*node, input, *layouts[0]); !reason.empty()) {
       if (!leaf && carry(*node, input, 0, *layouts[0]).layout) return false;
-      unsupported(user + ", which the clip rule '" + rule->name + "' refuses: " + reason);
+      unsupported(user + ", which the clip rule '" + rule->name + "' refuses: " + reason + kWaysOut);
     }
     if (found_.empty() || found_.back().node != node) found_.push_back({node, rule, *layouts[0], {}});
     found_.back().uses.push_back(resolve(input, edge));
@@ -215,7 +227,7 @@ class Search {
     for (uint32_t output = 0; output < layouts.size(); ++output) {
       if (!layouts[output]) continue;
       const Carried carried = carry(node, input, output, *layouts[output]);
-      if (!carried.layout) refuse(carried.reason);
+      if (!carried.layout) refuse(carried.reason + (carried.known ? "" : kWaysOut));
       Layouts& known = layouts_[edge.function.get()];
       if (known.size() <= edge.input_nr) known.resize(edge.input_nr + 1);
       if (!known[edge.input_nr]) {
@@ -227,6 +239,7 @@ class Search {
   }
 
   const std::vector<TrainedParameter>& parameters_;
+  const std::vector<Rule>& rules_;  // the user's
   Layout batch_;
   std::unordered_map<const void*, size_t> index_;
   std::unordered_map<Node*, Facts> facts_;
@@ -255,14 +268,14 @@ at::Tensor ParameterUse::view(at::Tensor tensor) const {
 }
 
 std::vector<UseNode> find_uses(const at::Tensor& output, const std::vector<TrainedParameter>& parameters,
-                               int64_t batch_dimension) {
+                               const GraphOptions& options) {
   if (!output.defined() || !output.grad_fn())
     unsupported(
         "the watched output has no graph: it was detached, computed under no_grad, or depends on no trained "
         "parameter");
-  if (batch_dimension < 0 || batch_dimension >= output.dim() || output.numel() == 0)
+  if (options.batch_dimension >= output.dim() || output.numel() == 0)
     unsupported("the watched output must be [samples, ...] with at least one sample and no size of 0");
-  return Search(output, parameters, batch_dimension).uses();
+  return Search(output, parameters, options).uses();
 }
 
 }  // namespace discreet

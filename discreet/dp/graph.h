@@ -53,11 +53,16 @@ struct UseNode {
   std::vector<ParameterUse> uses;
 };
 
-// Every use of every trained parameter in the graph of `output`, whose dimension `batch_dimension` is the
-// samples, at least one. Throws kUnsupported, naming the parameter and the operation: a use that no rule
-// covers; an operation on the way to the output that may mix samples; a trained parameter that the output
-// does not depend on; an output with no graph at all (detached, or computed under no_grad).
+struct GraphOptions {
+  int64_t batch_dimension = 0;  // the output's dimension that is the samples
+  std::vector<Rule> rules;      // for operations that rules/list.h does not cover, or covers otherwise
+};
+
+// Every use of every trained parameter in the graph of `output`, of at least one sample. Throws kUnsupported,
+// naming the parameter and the operation: a use that no rule covers; an operation on the way to the output
+// that may mix samples; a trained parameter that the output does not depend on; an output with no graph at
+// all (detached, or computed under no_grad).
 std::vector<UseNode> find_uses(const at::Tensor& output, const std::vector<TrainedParameter>& parameters,
-                               int64_t batch_dimension = 0);
+                               const GraphOptions& options = {});
 
 }  // namespace discreet

@@ -9,15 +9,16 @@ namespace discreet {
 
 RawGradientGuard::RawGradientGuard(const std::vector<TrainedParameter>& parameters) {
   for (const TrainedParameter& parameter : parameters) {
-    const unsigned hook = parameter.tensor.register_hook([name = parameter.name](const at::TensorBase&) {
+    const auto stop = [name = parameter.name, paused = paused_](const at::TensorBase&) {
+      if (*paused > 0) return;
       throw Error(
           ErrorKind::kUnsupported,
           "a gradient reached parameter '" + name +
               "' round the privacy engine: the loss may depend on it only through the watched output (no "
               "regulariser in the loss: use the optimizer's weight_decay; no second output; no sub-module "
               "called directly)");
-    });
-    hooks_.emplace_back(parameter.tensor, hook);
+    };
+    hooks_.emplace_back(parameter.tensor, parameter.tensor.register_hook(stop));
   }
 }
 

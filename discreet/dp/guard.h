@@ -4,8 +4,10 @@
 
 #include <torch/torch.h>
 
+#include <atomic>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -13,16 +15,29 @@
 
 namespace discreet {
 
-// Throws kUnsupported out of backward() when any gradient reaches a trained parameter: the engine never sends
-// one there. Off when destroyed.
+// Throws kUnsupported out of backward() when any gradient reaches a trained parameter, other than on the
+// engine's own behalf. Off when destroyed.
 class RawGradientGuard {
  public:
+  // While one lives, what reaches a parameter is asked for by the engine.
+  class Pause {
+   public:
+    explicit Pause(const RawGradientGuard& guard) : paused_(guard.paused_) { ++*paused_; }
+    ~Pause() { --*paused_; }
+    Pause(const Pause&) = delete;
+    Pause& operator=(const Pause&) = delete;
+
+   private:
+    std::shared_ptr<std::atomic<int>> paused_;
+  };
+
   explicit RawGradientGuard(const std::vector<TrainedParameter>& parameters);
   ~RawGradientGuard();
   RawGradientGuard(const RawGradientGuard&) = delete;
   RawGradientGuard& operator=(const RawGradientGuard&) = delete;
 
  private:
+  std::shared_ptr<std::atomic<int>> paused_ = std::make_shared<std::atomic<int>>(0);
   std::vector<std::pair<at::Tensor, unsigned>> hooks_;
 };
 

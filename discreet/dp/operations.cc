@@ -516,7 +516,7 @@ const std::unordered_map<std::string, Carry>& operations() {
 Carried carry(Node& node, uint32_t input, uint32_t output, const Layout& layout) {
   const auto found = operations().find(node.name());
   if (found == operations().end())
-    return refuse("is not on the list of operations that are known to keep samples apart");
+    return {{}, "is not on the list of operations that are known to keep samples apart", false};
   const Way way{node, input, output, layout, input_shape(node.next_edge(input)), output_shape(node, output)};
   if (layout.samples() == 1) return {layout.whole(way.in, 0), ""};
   Carried result = found->second(way);

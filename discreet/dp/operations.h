@@ -18,6 +18,7 @@ namespace discreet {
 struct Carried {
   std::optional<Layout> layout;  // of the input
   std::string reason;            // why there is none: "mixes the samples of the batch"
+  bool known = true;             // whether the operation is on the list
 };
 
 // From output `output` of the operation, whose layout is `layout`, to its input `input`.

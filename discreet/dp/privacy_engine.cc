@@ -26,6 +26,10 @@ void validate(const PrivacyOptions& o) {
     refuse("max_grad_norm must be a finite number above 0");
   if (o.loss_reduction != Reduction::kMean && o.loss_reduction != Reduction::kSum)
     refuse("loss_reduction must be declared: Reduction::kMean or Reduction::kSum");
+  if (o.adaptive_clipping && (o.clipping.style != Clipping::Style::kFlat || o.clipping.normalise))
+    refuse("adaptive_clipping sets one norm: clipping must be Clipping::Style::kFlat, not normalised");
+  if (o.grad_mode == GradMode::kExactSlow && !o.rules.empty())
+    refuse("rules: GradMode::kExactSlow asks none");
   if (o.steps_before < 0) refuse("steps_before must not be negative");
   if (!o.ledger.empty()) {
     if (o.charge) refuse("give either ledger or charge, not both");
@@ -70,7 +74,8 @@ RandomStream stream(const PrivacyOptions& options, uint64_t which) {
 PrivacyEngine::State::State(std::shared_ptr<torch::nn::Module> trained_model, PrivacyOptions chosen)
     : model(std::move(trained_model)),
       options(std::move(chosen)),
-      clipper(trained_parameters(*model), options.max_grad_norm),
+      clipper(trained_parameters(*model), options.max_grad_norm, options.clipping,
+              {options.batch_dimension, options.rules}),
       adaptive_clip(discreet::adaptive_clip(options)),
       raw_gradients(clipper.parameters()),
       gradients(clipper.parameters()),
@@ -168,34 +173,70 @@ const DrawPiece* PrivacyEngine::State::next_piece(const std::shared_ptr<const Po
 }
 
 torch::Tensor PrivacyEngine::watch(const torch::Tensor& output) {
+  const PrivacyOptions& options = state_->options;
+  if (options.grad_mode == GradMode::kExactSlow)
+    refuse("GradMode::kExactSlow runs the model on each unit: use watch(model, rows)");
+  if (options.check_first_batch && !state_->checked)
+    refuse(
+        "the first batch is to be checked, which an output alone does not allow: use watch(model, rows), "
+        "call "
+        "check() before, or set check_first_batch to false");
+  return state_->cut({output});
+}
+
+torch::Tensor PrivacyEngine::watch_forward(const std::function<torch::Tensor(torch::Tensor)>& forward,
+                                           const torch::Tensor& x) {
   State& state = *state_;
-  if (state.phase == Phase::kIdle)
+  if (state.phase != Phase::kHandedOut) return state.cut({});
+  const DrawPiece& piece = state.pieces[state.next - 1];
+  if (state.options.grad_mode == GradMode::kGraph) {
+    if (state.options.check_first_batch && !state.checked && piece.rows.size() > 1)
+      state.check_forward(forward, x);
+    return state.cut({forward(x)});
+  }
+  if (x.dim() == 0 || x.size(0) != std::max<int64_t>(1, static_cast<int64_t>(piece.rows.size())))
+    refuse("watch(model, rows) needs the rows that were handed out");
+  std::vector<at::Tensor> outputs;
+  for (size_t unit = 0; unit < std::max<size_t>(1, piece.unit_starts.size()); ++unit) {
+    const int64_t begin = piece.unit_starts.empty() ? 0 : piece.unit_starts[unit];
+    const int64_t end = unit + 1 < piece.unit_starts.size() ? piece.unit_starts[unit + 1] : x.size(0);
+    outputs.push_back(forward(x.slice(0, begin, end)));
+  }
+  return state.cut(std::move(outputs));
+}
+
+torch::Tensor PrivacyEngine::State::cut(std::vector<at::Tensor> outputs) {
+  if (phase == Phase::kIdle)
     refuse(
         "watch() without an unused draw: each batch of loader() is watched once (use the model directly to "
         "evaluate)");
-  if (state.phase == Phase::kWatched) refuse("draw " + std::to_string(state.draw) + " was already watched");
-  if (!output.defined() || !output.requires_grad() || !output.grad_fn())
-    throw Error(ErrorKind::kUnsupported,
-                "the watched output has no graph: it was detached, computed under no_grad, or depends on no "
-                "trained parameter");
-  const DrawPiece& piece = state.pieces[state.next - 1];
-  const int64_t expected = std::max<int64_t>(1, static_cast<int64_t>(piece.rows.size()));
-  if (output.dim() == 0 || output.size(0) != expected)
+  if (phase == Phase::kWatched) refuse("draw " + std::to_string(draw) + " was already watched");
+  const int64_t batch = options.batch_dimension;
+  int64_t rows = 0;
+  for (const at::Tensor& output : outputs) {
+    if (!output.defined() || !output.requires_grad() || !output.grad_fn())
+      throw Error(
+          ErrorKind::kUnsupported,
+          "the watched output has no graph: it was detached, computed under no_grad, or depends on no "
+          "trained parameter");
+    if (output.dim() > batch) rows += output.size(batch);
+  }
+  const int64_t expected = std::max<int64_t>(1, static_cast<int64_t>(pieces[next - 1].rows.size()));
+  if (rows != expected)
     refuse("the watched output must have one row for each row of the batch that was handed out (" +
-           std::to_string(expected) + "), in its first dimension; it has " +
-           (output.dim() == 0 ? "none" : std::to_string(output.size(0))));
-  state.buffers.check();
-  state.check_frozen();
-  torch::Tensor cut = output.detach().requires_grad_();
-  const int64_t ticket = ++state.ticket;
-  cut.register_hook(
-      [weak = std::weak_ptr<State>(state_), graph = output, ticket](const at::TensorBase& gradient) {
-        const std::shared_ptr<State> engine = weak.lock();
-        if (!engine)
-          throw Error(ErrorKind::kUnsupported, "the privacy engine of this output no longer exists");
-        engine->backward(graph, at::Tensor(gradient), ticket);
-      });
-  state.phase = Phase::kWatched;
+           std::to_string(expected) + "), in its dimension " + std::to_string(batch) + "; it has " +
+           (rows == 0 ? "none" : std::to_string(rows)));
+  buffers.check();
+  check_frozen();
+  torch::Tensor cut =
+      (outputs.size() == 1 ? outputs[0].detach() : at::cat(outputs, batch).detach()).requires_grad_();
+  cut.register_hook([weak = weak_from_this(), graph = std::move(outputs),
+                     used_ticket = ++ticket](const at::TensorBase& gradient) {
+    const std::shared_ptr<State> engine = weak.lock();
+    if (!engine) throw Error(ErrorKind::kUnsupported, "the privacy engine of this output no longer exists");
+    engine->backward(graph, at::Tensor(gradient), used_ticket);
+  });
+  phase = Phase::kWatched;
   return cut;
 }
 
@@ -211,7 +252,7 @@ void PrivacyEngine::State::check_frozen() const {
   }
 }
 
-void PrivacyEngine::State::backward(const at::Tensor& output, const at::Tensor& gradient,
+void PrivacyEngine::State::backward(const std::vector<at::Tensor>& outputs, const at::Tensor& gradient,
                                     int64_t used_ticket) {
   if (phase != Phase::kWatched || used_ticket != ticket)
     throw Error(ErrorKind::kUnsupported,
@@ -219,13 +260,30 @@ void PrivacyEngine::State::backward(const at::Tensor& output, const at::Tensor& 
   at::NoGradGuard no_grad;
   const DrawPiece& piece = pieces[next - 1];
   if (!piece.rows.empty()) {
+    const RawGradientGuard::Pause pause(raw_gradients);
     const bool mean = options.loss_reduction == Reduction::kMean;
-    clipper.add(output, mean ? gradient * static_cast<double>(piece.rows.size()) : gradient,
-                piece.unit_starts);
+    const at::Tensor of_sums = mean ? gradient * static_cast<double>(piece.rows.size()) : gradient;
+    if (options.grad_mode == GradMode::kGraph) {
+      clipper.add(outputs[0], of_sums, piece.unit_starts);
+    } else {
+      int64_t begin = 0;
+      for (const at::Tensor& output : outputs) {
+        const int64_t rows = output.size(options.batch_dimension);
+        add_unit(output, of_sums.slice(options.batch_dimension, begin, begin + rows));
+        begin += rows;
+      }
+    }
   }
   phase = Phase::kIdle;
   gradients.set({});
   if (next == static_cast<int64_t>(pieces.size())) release();
+}
+
+void PrivacyEngine::State::add_unit(const at::Tensor& output, const at::Tensor& gradient) {
+  std::vector<at::Tensor> parameters;
+  for (const TrainedParameter& parameter : clipper.parameters()) parameters.push_back(parameter.tensor);
+  clipper.add_unit(torch::autograd::grad({output}, parameters, {gradient}, /*retain_graph=*/true,
+                                         /*create_graph=*/false, /*allow_unused=*/true));
 }
 
 void PrivacyEngine::State::release() {

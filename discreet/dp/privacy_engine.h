@@ -5,9 +5,8 @@
 //   engine.attach(optimizer);
 //   for (auto batch : engine.loader(dataset)) {
 //     optimizer.zero_grad();
-//     auto output = engine.watch(model->forward(batch.data));   // the one changed line
-//     torch::nll_loss(output, batch.target).backward();
-//     optimizer.step();
+//     auto output = engine.watch(model, batch.data);   // the one changed line; was
+//     model->forward(batch.data) torch::nll_loss(output, batch.target).backward(); optimizer.step();
 //   }
 //   engine.epsilon(1e-5);
 //
@@ -19,8 +18,9 @@
 // summed, a gradient that was changed after its release.
 //
 // Not seen by the engine, and the caller's duty: a loss that is not the declared reduction of per-sample
-// losses and statistics of the batch that the model detaches (check() looks for both), state that the model
-// keeps outside parameters and buffers, and what is printed or stored of losses, outputs and counts.
+// losses (check() looks for that), statistics of the batch that the model detaches (watch() looks for them on
+// the first batch), state that the model keeps outside parameters and buffers, and what is printed or stored
+// of losses, outputs and counts.
 // One thread at a time; one draw at a time. While the engine lives, no other backward pass may reach the
 // trained parameters: diagnose on a copy of the model.
 #pragma once
@@ -32,6 +32,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "discreet/accounting/event.h"
@@ -62,11 +63,20 @@ enum class Placement {
   kPartOnEach,
 };
 
+// How the gradients of single units are found.
+enum class GradMode {
+  kGraph,  // from the autograd graph of the whole batch, by the clip rules
+  // Each unit by itself through the model: any differentiable model, at the price of a forward and a backward
+  // pass for each unit. No clip rule is asked, and nothing can mix units.
+  kExactSlow,
+};
+
 struct PrivacyOptions {
   int64_t batch_size = 0;  // expected number of units in a draw, and what sums are divided by; at least 1
   double sample_size = 0;  // declared or privately estimated number of units; at least batch_size
   double noise_multiplier = 0;  // noise / sensitivity; above 0, finite
   double max_grad_norm = 1.0;   // above 0, finite; with adaptive_clipping: the first step's
+  Clipping clipping = {};       // one norm, or one for each group of parameters; normalised or not
   Reduction loss_reduction = Reduction::kUndeclared;
   Relation relation = Relation::kAddOrRemoveOne;  // what epsilon() is stated for
 
@@ -91,6 +101,11 @@ struct PrivacyOptions {
   std::string ledger_unit_column = {};  // what the units are called there, where loader() is given units
   int64_t ledger_steps = 0;
   double ledger_delta = 1e-5;
+
+  GradMode grad_mode = GradMode::kGraph;
+  std::vector<Rule> rules = {};   // clip rules of one's own (rules/rule.h); examples/05_custom_rule.cc
+  int64_t batch_dimension = 0;    // the dimension of the watched output that is the rows handed out
+  bool check_first_batch = true;  // the first batch of two rows or more is looked through (check_forward)
 
   // Buffers whose updates do not depend on the data (step counters, power iteration on weights).
   std::vector<std::string> independent_buffers = {};
@@ -135,6 +150,19 @@ class PrivacyEngine {
 
   // The output of the training forward, [rows handed out, ...], cut off from its graph: backward() on a loss
   // of it ends here, where the engine clips and, for the last piece, adds noise and sets the gradients.
+  // `model`: what maps a batch's rows to its output, a module (or holder of one) with forward(Tensor) or any
+  // function. The first batch is checked, as check() does, for outputs that depend on other rows.
+  template <typename Model>
+  torch::Tensor watch(Model&& model, const torch::Tensor& x) {
+    if constexpr (std::is_invocable_r_v<torch::Tensor, Model&, torch::Tensor>) {
+      return watch_forward([&](torch::Tensor rows) { return model(rows); }, x);
+    } else {
+      return watch_forward([&](torch::Tensor rows) { return model->forward(rows); }, x);
+    }
+  }
+  // Where the forward pass takes more than one tensor. Nothing can be checked here: call check() before the
+  // first draw, or declare with check_first_batch = false that no output depends on other rows. Not with
+  // GradMode::kExactSlow.
   torch::Tensor watch(const torch::Tensor& output);
 
   // Upper bound on epsilon at delta of all steps so far, steps_before included: this run alone. It holds for
@@ -166,6 +194,8 @@ class PrivacyEngine {
 
  private:
   friend class Loader;
+  torch::Tensor watch_forward(const std::function<torch::Tensor(torch::Tensor)>& forward,
+                              const torch::Tensor& x);
   Loader make_loader(Loader::Fetch fetch, int64_t rows, const std::vector<int64_t>& units,
                      std::optional<int64_t> draws);
   struct State;

@@ -1,0 +1,194 @@
+#include "discreet/dp/clip_piece.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "discreet/dp/adaptive_clip.h"
+#include "discreet/dp/clip.h"
+
+namespace discreet {
+namespace {
+
+constexpr double kRecomputeAt = 0x1p-12;  // of the clip: a rounding error beyond this goes to double
+constexpr int64_t kSamplesInFloat = 256;
+constexpr int64_t kKeptDirectly = int64_t{1} << 23;
+
+// Whether the views are blocks of memory of which no two overlap.
+bool are_apart(const std::vector<ViewUse>& views, const at::Tensor& sum) {
+  std::vector<std::pair<int64_t, int64_t>> blocks;
+  for (const ViewUse& view : views) {
+    const at::Tensor part = view.use->view(sum);
+    if (!part.is_non_overlapping_and_dense()) return false;
+    blocks.emplace_back(part.storage_offset(), part.storage_offset() + part.numel());
+  }
+  std::sort(blocks.begin(), blocks.end());
+  for (size_t i = 1; i < blocks.size(); ++i)
+    if (blocks[i].first < blocks[i - 1].second) return false;
+  return true;
+}
+
+double squared_norm(const at::Tensor& gradient) {
+  return gradient.square().sum().item<double>();
+}
+
+}  // namespace
+
+double ClipFactor::divisor(double norm) const {
+  return normalise ? norm + stability : std::max(norm, max_grad_norm);
+}
+
+at::Tensor FunctionUse::gradient(const at::Tensor& parameter, int64_t begin, int64_t end) const {
+  at::Tensor entering = gradients->gradient(begin, end);
+  // In the model's precision the numbers may be out of range: brought near 1 and back by a power of two.
+  const double largest = entering.abs().max().item<double>();
+  if (largest == 0) return at::zeros(parameter.sizes(), entering.options());
+  const double scale = std::isfinite(largest) ? std::exp2(std::floor(std::log2(largest))) : 1;
+  entering = (entering / scale).to(parameter.scalar_type());
+  const at::Tensor part = libtorch::gradient_of_parameter(use->from, entering, parameter);
+  if (!part.defined()) return at::zeros(parameter.sizes(), parameter.options().dtype(at::kDouble));
+  return part.to(at::kDouble) * scale;
+}
+
+ClipPiece::ClipPiece(const std::vector<TrainedParameter>& parameters, std::vector<BoundedGroup> groups,
+                     const Clipping& clipping, const GraphOptions& graph, const at::Tensor& output,
+                     const at::Tensor& output_gradient, const std::vector<int64_t>& unit_starts)
+    : parameters_(parameters), rows_(output.size(graph.batch_dimension)), starts_(unit_starts) {
+  if (starts_.empty())
+    for (int64_t row = 0; row < rows_; ++row) starts_.push_back(row);
+  units_ = static_cast<int64_t>(starts_.size());
+  starts_.push_back(rows_);
+  for (BoundedGroup& group : groups)
+    groups_.push_back(
+        {std::move(group.parameters), {group.max_grad_norm, clipping.normalise, clipping.stability}});
+  nodes_ = find_uses(output, parameters, graph);
+  std::vector<libtorch::Edge> edges;
+  for (const UseNode& node : nodes_) edges.emplace_back(node.node, 0);
+  const std::vector<at::Tensor> gradients = libtorch::gradients_at(output, output_gradient, edges);
+  uses_.resize(parameters.size());
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    at::Tensor gradient = gradients[i];
+    if (!gradient.defined())
+      gradient = at::zeros(libtorch::output_shape(*nodes_[i].node), output_gradient.options());
+    for (const ParameterUse& use : nodes_[i].uses)
+      add_use(use, nodes_[i].rule->gradients(*nodes_[i].node, use.input, gradient, nodes_[i].layout));
+  }
+  for (const FunctionUse& function : functions_)
+    for (size_t p : function.use->parameters) uses_[p].functions.push_back(&function);
+  for (size_t p = 0; p < uses_.size(); ++p)
+    uses_[p].apart = uses_[p].functions.empty() &&
+                     (uses_[p].views.size() == 1 || are_apart(uses_[p].views, parameters[p].tensor.detach()));
+}
+
+void ClipPiece::add_use(const ParameterUse& use, std::unique_ptr<Gradients> gradients) {
+  if (!use.is_view) {
+    functions_.push_back({std::move(gradients), &use});
+    return;
+  }
+  std::vector<ViewUse>& views = uses_[use.parameters[0]].views;
+  for (ViewUse& known : views)
+    if (known.use->steps == use.steps && known.gradients->absorb(*gradients)) return;
+  views.push_back({std::move(gradients), &use});
+}
+
+void ClipPiece::clip(ClipCounts* counts, double* count) {
+  for (Group& group : groups_) take_norms(group);
+  for (int64_t unit = 0; unit < units_; ++unit) {
+    const bool finite = std::all_of(groups_.begin(), groups_.end(), [&](const Group& group) {
+      return std::isfinite(std::sqrt(group.squared[unit]));
+    });
+    bool clipped = false;
+    ++counts->units;
+    if (!finite) {
+      ++counts->not_finite;
+    } else {
+      for (Group& group : groups_) {
+        const double norm = std::sqrt(group.squared[unit]);
+        group.factors[unit] = group.factor.max_grad_norm / group.factor.divisor(norm);
+        clipped = clipped || norm > group.factor.max_grad_norm;
+        if (groups_.size() == 1) *count += count_part(norm, group.factor.max_grad_norm);
+      }
+    }
+    if (clipped) ++counts->clipped;
+  }
+}
+
+void ClipPiece::take_norms(Group& group) {
+  group.squared.assign(units_, 0.0);
+  group.factors.assign(units_, 0.0);
+  std::vector<double> rounding(units_, 0.0);
+  for (size_t p : group.parameters)
+    if (uses_[p].apart) add_fast_norms(p, &group.squared, &rounding);
+  // Units whose norm cannot come from per-row norms: several rows, or rounding that matters.
+  for (int64_t unit = 0; unit < units_; ++unit) {
+    double& squared = group.squared[unit];
+    const bool rounded =
+        !std::isfinite(squared) || rounding[unit] > kRecomputeAt * group.factor.divisor(std::sqrt(squared));
+    if (starts_[unit + 1] - starts_[unit] != 1 || rounded) {
+      group.direct.push_back(unit);
+      squared = 0;
+    }
+  }
+  for (size_t p : group.parameters)
+    for (int64_t unit : direct_units(group, p)) group.squared[unit] += squared_norm(direct_gradient(p, unit));
+}
+
+void ClipPiece::add_to(std::vector<at::Tensor>& sums) {
+  for (const Group& group : groups_) {
+    std::vector<double> row_weights(rows_, 0.0);
+    for (int64_t unit = 0; unit < units_; ++unit)
+      if (starts_[unit + 1] - starts_[unit] == 1) row_weights[starts_[unit]] = group.factors[unit];
+    for (int64_t unit : group.direct) row_weights[starts_[unit]] = 0;
+    const at::Tensor weights = at::tensor(row_weights, at::kDouble).to(sums[0].device());
+    for (size_t p : group.parameters) {
+      if (uses_[p].apart && static_cast<int64_t>(group.direct.size()) < units_) {
+        for (const ViewUse& view : uses_[p].views)
+          for (int64_t begin = 0; begin < rows_; begin += kSamplesInFloat)
+            view.gradients->add_weighted(weights, begin, std::min(begin + kSamplesInFloat, rows_),
+                                         view.use->view(sums[p]));
+      }
+      for (int64_t unit : direct_units(group, p))
+        if (group.factors[unit] != 0) sums[p].add_(direct_gradient(p, unit), group.factors[unit]);
+    }
+  }
+}
+
+// Units whose gradient of this parameter is computed directly: all of them where its uses overlap.
+std::vector<int64_t> ClipPiece::direct_units(const Group& group, size_t parameter) const {
+  if (uses_[parameter].apart) return group.direct;
+  std::vector<int64_t> all(units_);
+  for (int64_t unit = 0; unit < units_; ++unit) all[unit] = unit;
+  return all;
+}
+
+void ClipPiece::add_fast_norms(size_t parameter, std::vector<double>* squared,
+                               std::vector<double>* rounding) {
+  for (const ViewUse& view : uses_[parameter].views) {
+    const SquaredNorms norms = view.gradients->squared_norms();
+    const at::Tensor part = norms.squared.cpu().contiguous();
+    const at::Tensor error = norms.error.defined() ? norms.error.cpu().contiguous() : at::Tensor();
+    for (int64_t unit = 0; unit < units_; ++unit) {
+      (*squared)[unit] += part.data_ptr<double>()[starts_[unit]];
+      if (error.defined()) (*rounding)[unit] += error.data_ptr<double>()[starts_[unit]];
+    }
+  }
+}
+
+// Double, in the parameter's shape: the unit's summed gradient over all uses. Kept while there is room.
+at::Tensor ClipPiece::direct_gradient(size_t parameter, int64_t unit) {
+  const auto found = kept_.find({parameter, unit});
+  if (found != kept_.end()) return found->second;
+  const at::Tensor& tensor = parameters_[parameter].tensor;
+  const int64_t begin = starts_[unit], end = starts_[unit + 1];
+  at::Tensor gradient = at::zeros(tensor.sizes(), tensor.options().dtype(at::kDouble).requires_grad(false));
+  for (const ViewUse& view : uses_[parameter].views)
+    view.use->view(gradient).add_(view.gradients->gradient(begin, end));
+  for (const FunctionUse* function : uses_[parameter].functions)
+    gradient.add_(function->gradient(tensor, begin, end));
+  if (kept_numbers_ + gradient.numel() <= kKeptDirectly) {
+    kept_numbers_ += gradient.numel();
+    kept_[{parameter, unit}] = gradient;
+  }
+  return gradient;
+}
+
+}  // namespace discreet

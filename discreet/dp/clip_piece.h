@@ -1,0 +1,88 @@
+// One piece of a batch on its way into the clipped sum (clip.h): every unit's norm in each group of
+// parameters, the factors that follow from them, and the weighted sum.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "discreet/dp/clipping.h"
+#include "discreet/dp/graph.h"
+
+namespace discreet {
+
+struct ClipCounts;
+
+// What a norm does to a unit's part of a group.
+struct ClipFactor {
+  double max_grad_norm;
+  bool normalise;
+  double stability;
+
+  // The unit's part is max_grad_norm / divisor(norm) times its gradient, of norm at most max_grad_norm.
+  double divisor(double norm) const;
+};
+
+// Uses of one parameter that are the same view of it, as one.
+struct ViewUse {
+  std::unique_ptr<Gradients> gradients;
+  const ParameterUse* use;
+};
+
+// A use through a function of one parameter or several.
+struct FunctionUse {
+  std::unique_ptr<Gradients> gradients;
+  const ParameterUse* use;
+
+  // Double, in the parameter's shape: what samples [begin, end) add to its gradient by this use.
+  at::Tensor gradient(const at::Tensor& parameter, int64_t begin, int64_t end) const;
+};
+
+class ClipPiece {
+ public:
+  // What Clipper::add is given, and how a unit is bounded in each group.
+  ClipPiece(const std::vector<TrainedParameter>& parameters, std::vector<BoundedGroup> groups,
+            const Clipping& clipping, const GraphOptions& graph, const at::Tensor& output,
+            const at::Tensor& output_gradient, const std::vector<int64_t>& unit_starts);
+
+  // The units' factors; 0 in every group where a gradient is not finite, which adds nothing to `count`
+  // either.
+  void clip(ClipCounts* counts, double* count);
+  void add_to(std::vector<at::Tensor>& sums);
+
+ private:
+  struct Uses {
+    std::vector<ViewUse> views;  // of different parts of the parameter, or more than one way to see it
+    std::vector<const FunctionUse*> functions;
+    bool apart = true;  // one view, or several of which no two overlap: then squared norms add up
+  };
+  struct Group {
+    std::vector<size_t> parameters;
+    ClipFactor factor;
+    std::vector<double> squared = {}, factors = {};  // by unit
+    std::vector<int64_t> direct = {};                // units computed directly for every parameter
+  };
+
+  void add_use(const ParameterUse& use, std::unique_ptr<Gradients> gradients);
+  void take_norms(Group& group);
+  void add_fast_norms(size_t parameter, std::vector<double>* squared, std::vector<double>* rounding);
+  std::vector<int64_t> direct_units(const Group& group, size_t parameter) const;
+  at::Tensor direct_gradient(size_t parameter, int64_t unit);
+
+  const std::vector<TrainedParameter>& parameters_;
+  int64_t rows_, units_;
+  std::vector<int64_t> starts_;  // one more than units
+  std::vector<UseNode> nodes_;
+  std::deque<FunctionUse> functions_;
+  std::vector<Uses> uses_;  // by parameter
+  std::vector<Group> groups_;
+  std::map<std::pair<size_t, int64_t>, at::Tensor> kept_;  // direct gradients, by parameter and unit
+  int64_t kept_numbers_ = 0;
+};
+
+}  // namespace discreet
