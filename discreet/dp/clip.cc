@@ -104,11 +104,15 @@ void Clipper::add_unit(const std::vector<at::Tensor>& gradient) {
       if (parts[p].defined()) sums_[p].add_(parts[p], factors[g]);
 }
 
+double Clipper::sensitivity() const {
+  return max_grad_norm_ * (1 + kMargin);
+}
+
 ClippedSum Clipper::take() {
   std::vector<at::Tensor> taken = zeros();
   taken.swap(sums_);
   empty_ = true;
-  return ClippedSum(std::move(taken), max_grad_norm_ * (1 + kMargin), std::exchange(count_, 0.0));
+  return ClippedSum(std::move(taken), sensitivity(), std::exchange(count_, 0.0));
 }
 
 void ClippedSum::sum_over(Processes& processes) {

@@ -87,6 +87,8 @@ class Clipper {
   const GraphOptions& graph() const { return graph_; }
   // Of all groups together.
   double max_grad_norm() const { return max_grad_norm_; }
+  // Of the sum to come.
+  double sensitivity() const;
   // The clip of the sums to come; finite and positive, between take() and add() only, else kInvalidArgument.
   void set_max_grad_norm(double max_grad_norm);
 

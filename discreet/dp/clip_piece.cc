@@ -43,7 +43,7 @@ at::Tensor FunctionUse::gradient(const at::Tensor& parameter, int64_t begin, int
   const double largest = entering.abs().max().item<double>();
   if (largest == 0) return at::zeros(parameter.sizes(), entering.options());
   const double scale = std::isfinite(largest) ? std::exp2(std::floor(std::log2(largest))) : 1;
-  entering = (entering / scale).to(parameter.scalar_type());
+  entering = (entering / scale).to(libtorch::type_of(use->from));
   const at::Tensor part = libtorch::gradient_of_parameter(use->from, entering, parameter);
   if (!part.defined()) return at::zeros(parameter.sizes(), parameter.options().dtype(at::kDouble));
   return part.to(at::kDouble) * scale;

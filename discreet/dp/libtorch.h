@@ -78,6 +78,11 @@ inline Shape output_shape(const Node& node, uint32_t output = 0) {
   return shape;
 }
 
+// Type of the tensor that went along this edge.
+inline at::ScalarType type_of(const Edge& edge) {
+  return c10::typeMetaToScalarType(edge.function->input_metadata(edge.input_nr).options().dtype());
+}
+
 // Shape of the tensor that entered the operation along this edge.
 inline Shape input_shape(const Edge& edge) {
   return output_shape(*edge.function, edge.input_nr);
@@ -85,6 +90,11 @@ inline Shape input_shape(const Edge& edge) {
 
 inline at::Tensor unpack(const torch::autograd::SavedVariable& variable, Node& node) {
   return variable.unpack(node.shared_from_this()).detach();
+}
+
+// Numbers of 16 bits as floats, in which norms and sums are taken.
+inline at::Tensor at_least_float(const at::Tensor& x) {
+  return x.scalar_type() == at::kBFloat16 || x.scalar_type() == at::kHalf ? x.to(at::kFloat) : x;
 }
 
 // Gradients that flow into `edges` when `gradient` flows into `output`. No other gradient is computed or

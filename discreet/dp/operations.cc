@@ -567,6 +567,7 @@ bool is_function_of_its_tensors(Node& node) {
                                                        "SumBackward1",
                                                        "TBackward0",
                                                        "TanhBackward0",
+                                                       "ToCopyBackward0",
                                                        "TransposeBackward0",
                                                        "UnbindBackward0",
                                                        "UnsafeSplitBackward0",

@@ -361,6 +361,11 @@ int64_t PrivacyEngine::steps() const {
 double PrivacyEngine::max_grad_norm() const {
   return state_->clipper.max_grad_norm();
 }
+double PrivacyEngine::gradient_stddev() const {
+  const auto& adaptive = state_->adaptive_clip;
+  const double noise = adaptive ? adaptive->sum_noise_multiplier() : state_->options.noise_multiplier;
+  return noise * state_->clipper.sensitivity() / static_cast<double>(state_->options.batch_size);
+}
 bool PrivacyEngine::is_private() const {
   return state_->noise.is_private() && state_->sampling.is_private();
 }

@@ -176,6 +176,8 @@ class PrivacyEngine {
   // The clip of the next release: as given, or as the releases before it set it. An engine that goes on from
   // here is given it as its max_grad_norm.
   double max_grad_norm() const;
+  // Standard deviation of the noise in each number of the next released gradient: for AdamBC (adam_bc.h).
+  double gradient_stddev() const;
   // False with seed_for_tests.
   bool is_private() const;
   // Id of the run in the ledger; empty without one.

@@ -147,7 +147,9 @@ std::string refuse(Node& node, uint32_t input, const Layout& layout) {
                                                                  : "the batch is not its first dimension";
 }
 
-std::unique_ptr<Gradients> gradients(Node& node, uint32_t input, const at::Tensor& g, const Layout& layout) {
+std::unique_ptr<Gradients> gradients(Node& node, uint32_t input, const at::Tensor& flowing,
+                                     const Layout& layout) {
+  const at::Tensor g = at_least_float(flowing);
   auto& convolution = dynamic_cast<saved::ConvolutionBackward0&>(node);
   const Shape out = g.sizes().vec();
   const int64_t trailing = g.dim() - 1;
@@ -157,7 +159,7 @@ std::unique_ptr<Gradients> gradients(Node& node, uint32_t input, const at::Tenso
                                           Shape{out[1]});
   }
   const auto by_sample = [&](const at::Tensor& x) {
-    return layout.samples_first(x, trailing, out, trailing).flatten(0, 1).contiguous();
+    return layout.samples_first(at_least_float(x), trailing, out, trailing).flatten(0, 1).contiguous();
   };
   return std::make_unique<WeightGradients>(by_sample(unpack(convolution.input_, node)), by_sample(g),
                                            unpack(convolution.weight_, node),

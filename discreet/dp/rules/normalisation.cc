@@ -29,7 +29,7 @@ std::unique_ptr<Gradients> layer_norm(Node& node, uint32_t input, const at::Tens
     return layout.samples_first(x, trailing, out, trailing).reshape({layout.samples(), -1, width});
   };
   if (input != kGainSlot) return std::make_unique<RowGradients>(middle_sums(positions(g)), shape);
-  const at::Tensor x = unpack(norm.input_, node).reshape({-1, width});
+  const at::Tensor x = at_least_float(unpack(norm.input_, node)).reshape({-1, width});
   const at::Tensor mean = unpack(norm.result1_, node).reshape({-1, 1});
   const at::Tensor rstd = unpack(norm.result2_, node).reshape({-1, 1});
   const at::Tensor part = (x - mean).mul_(rstd).mul_(g.reshape({-1, width})).view(out);
@@ -54,7 +54,7 @@ std::unique_ptr<Gradients> group_norm(Node& node, uint32_t input, const at::Tens
   const Shape by_group{images, groups, -1};
   const at::Tensor mean = unpack(norm.result1_, node).view({images, groups, 1});
   const at::Tensor rstd = unpack(norm.result2_, node).view({images, groups, 1});
-  const at::Tensor x = unpack(norm.input_, node).reshape(by_group);
+  const at::Tensor x = at_least_float(unpack(norm.input_, node)).reshape(by_group);
   return std::make_unique<RowGradients>(per_channel((x - mean).mul_(rstd).mul_(g.reshape(by_group))),
                                         Shape{channels});
 }

@@ -14,7 +14,8 @@ namespace discreet {
 // The uses of one matrix at several places are one such sum over all their positions.
 class OuterProducts : public Gradients {
  public:
-  OuterProducts(at::Tensor left, at::Tensor right) : left_{std::move(left)}, right_{std::move(right)} {}
+  OuterProducts(const at::Tensor& left, const at::Tensor& right)
+      : left_{libtorch::at_least_float(left)}, right_{libtorch::at_least_float(right)} {}
 
   SquaredNorms squared_norms() override;
   void add_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) override;

@@ -220,5 +220,41 @@ TEST(Overflow, OfASquaredNormIsNotAnInfiniteNorm) {
   EXPECT_NEAR(sum.tensors()[0].norm().item<double>(), 2.0, 1e-5);
 }
 
+// Layers in 16 bits between parameters in floats, as autocast makes them: the network's own results are
+// coarse, norms and sums of what it gives are not.
+TEST(SixteenBits, AreClippedInFloats) {
+  torch::manual_seed(8);
+  const int64_t n = 40;
+  std::vector<TrainedParameter> parameters = {{"w", torch::randn({20, 30}).requires_grad_()},
+                                              {"b", torch::randn({20}).requires_grad_()},
+                                              {"k", torch::randn({4, 1, 3, 3}).requires_grad_()},
+                                              {"v", torch::randn({10, 16}).requires_grad_()}};
+  const Tensor x = torch::randn({n, 6, 30}), g = torch::randn({n, 10});
+  const auto forward = [&](const Tensor& rows, at::ScalarType type) {
+    const auto cast = [&](const Tensor& t) { return t.to(type); };
+    const Tensor h = torch::linear(cast(rows), cast(parameters[0].tensor), cast(parameters[1].tensor)).tanh();
+    const Tensor c = torch::conv2d(h.unsqueeze(1), cast(parameters[2].tensor), {}, 2);  // [n, 4, 2, 9]
+    return torch::linear(c.mean(3).flatten(1).repeat({1, 2}), cast(parameters[3].tensor)).to(torch::kFloat);
+  };
+  std::vector<Tensor> leaves;
+  for (const auto& parameter : parameters) leaves.push_back(parameter.tensor);
+  Clipper clipper(parameters, 1.0);
+  clipper.add(forward(x, torch::kBFloat16), g);
+  const ClippedSum sum = clipper.take();
+  Tensor expected = torch::zeros({concatenated(leaves).numel()}, torch::kDouble);
+  for (int64_t i = 0; i < n; ++i) {
+    const auto parts =
+        torch::autograd::grad({forward(x.slice(0, i, i + 1), torch::kFloat)}, leaves, {g.slice(0, i, i + 1)});
+    const Tensor gradient = concatenated(parts);
+    expected += gradient / std::max(1.0, gradient.norm().item<double>());
+    Clipper alone(parameters, 1.0);
+    alone.add(forward(x.slice(0, i, i + 1), torch::kBFloat16), g.slice(0, i, i + 1));
+    EXPECT_LE(concatenated(alone.take().tensors()).norm().item<double>(), 1 + 0x1p-12);
+  }
+  EXPECT_LE((concatenated(sum.tensors()) - expected).norm().item<double>(),
+            0.05 * expected.norm().item<double>());
+  EXPECT_EQ(clipper.counts().clipped, n);
+}
+
 }  // namespace
 }  // namespace discreet
