@@ -5,6 +5,7 @@
 
 #include "discreet/dp/adaptive_clip.h"
 #include "discreet/dp/clip.h"
+#include "discreet/dp/rules/factors.h"
 
 namespace discreet {
 namespace {
@@ -74,9 +75,7 @@ ClipPiece::ClipPiece(const std::vector<TrainedParameter>& parameters, std::vecto
   }
   for (const FunctionUse& function : functions_)
     for (size_t p : function.use->parameters) uses_[p].functions.push_back(&function);
-  for (size_t p = 0; p < uses_.size(); ++p)
-    uses_[p].apart = uses_[p].functions.empty() &&
-                     (uses_[p].views.size() == 1 || are_apart(uses_[p].views, parameters[p].tensor.detach()));
+  for (size_t p = 0; p < uses_.size(); ++p) choose_way(uses_[p], parameters[p].tensor.detach());
 }
 
 void ClipPiece::add_use(const ParameterUse& use, std::unique_ptr<Gradients> gradients) {
@@ -88,6 +87,27 @@ void ClipPiece::add_use(const ParameterUse& use, std::unique_ptr<Gradients> grad
   for (ViewUse& known : views)
     if (known.use->steps == use.steps && known.gradients->absorb(*gradients)) return;
   views.push_back({std::move(gradients), &use});
+}
+
+void ClipPiece::choose_way(Uses& uses, const at::Tensor& parameter) {
+  uses.way = Way::kDirect;
+  if (!uses.functions.empty()) return;
+  if (uses.views.size() == 1 || are_apart(uses.views, parameter)) {
+    uses.way = Way::kApart;
+    return;
+  }
+  if (parameter.dim() != 2) return;
+  const ViewStep transposition{ViewStep::Kind::kTranspose, {0, 1}};
+  for (const ViewUse& view : uses.views) {
+    const std::vector<ViewStep>& steps = view.use->steps;
+    const bool turned = steps.size() == 1 && steps[0] == transposition;
+    std::optional<Factors> factors;
+    if (turned || steps.empty()) factors = view.gradients->factors();
+    if (factors && turned) factors = transposed(*factors);
+    if (!factors) return;
+    uses.factors.push_back(std::move(*factors));
+  }
+  uses.way = Way::kTogether;
 }
 
 void ClipPiece::clip(ClipCounts* counts, double* count) {
@@ -117,7 +137,7 @@ void ClipPiece::take_norms(Group& group) {
   group.factors.assign(units_, 0.0);
   std::vector<double> rounding(units_, 0.0);
   for (size_t p : group.parameters)
-    if (uses_[p].apart) add_fast_norms(p, &group.squared, &rounding);
+    if (uses_[p].way != Way::kDirect) add_fast_norms(p, &group.squared, &rounding);
   // Units whose norm cannot come from per-row norms: several rows, or rounding that matters.
   for (int64_t unit = 0; unit < units_; ++unit) {
     double& squared = group.squared[unit];
@@ -140,7 +160,7 @@ void ClipPiece::add_to(std::vector<at::Tensor>& sums) {
     for (int64_t unit : group.direct) row_weights[starts_[unit]] = 0;
     const at::Tensor weights = at::tensor(row_weights, at::kDouble).to(sums[0].device());
     for (size_t p : group.parameters) {
-      if (uses_[p].apart && static_cast<int64_t>(group.direct.size()) < units_) {
+      if (uses_[p].way != Way::kDirect && static_cast<int64_t>(group.direct.size()) < units_) {
         for (const ViewUse& view : uses_[p].views)
           for (int64_t begin = 0; begin < rows_; begin += kSamplesInFloat)
             view.gradients->add_weighted(weights, begin, std::min(begin + kSamplesInFloat, rows_),
@@ -154,7 +174,7 @@ void ClipPiece::add_to(std::vector<at::Tensor>& sums) {
 
 // Units whose gradient of this parameter is computed directly: all of them where its uses overlap.
 std::vector<int64_t> ClipPiece::direct_units(const Group& group, size_t parameter) const {
-  if (uses_[parameter].apart) return group.direct;
+  if (uses_[parameter].way != Way::kDirect) return group.direct;
   std::vector<int64_t> all(units_);
   for (int64_t unit = 0; unit < units_; ++unit) all[unit] = unit;
   return all;
@@ -162,14 +182,19 @@ std::vector<int64_t> ClipPiece::direct_units(const Group& group, size_t paramete
 
 void ClipPiece::add_fast_norms(size_t parameter, std::vector<double>* squared,
                                std::vector<double>* rounding) {
-  for (const ViewUse& view : uses_[parameter].views) {
-    const SquaredNorms norms = view.gradients->squared_norms();
+  const auto add = [&](const SquaredNorms& norms) {
     const at::Tensor part = norms.squared.cpu().contiguous();
     const at::Tensor error = norms.error.defined() ? norms.error.cpu().contiguous() : at::Tensor();
     for (int64_t unit = 0; unit < units_; ++unit) {
       (*squared)[unit] += part.data_ptr<double>()[starts_[unit]];
       if (error.defined()) (*rounding)[unit] += error.data_ptr<double>()[starts_[unit]];
     }
+  };
+  const Uses& uses = uses_[parameter];
+  if (uses.way == Way::kTogether) {
+    add(squared_norms_of_sum(uses.factors));
+  } else {
+    for (const ViewUse& view : uses.views) add(view.gradients->squared_norms());
   }
 }
 

@@ -56,10 +56,17 @@ class ClipPiece {
   void add_to(std::vector<at::Tensor>& sums);
 
  private:
+  // How the squared norms of a parameter's gradients come about.
+  enum class Way {
+    kApart,     // one view, or several of which no two overlap: their squared norms add up
+    kTogether,  // from the factors of all views of one matrix
+    kDirect,    // from the gradients, one unit at a time
+  };
   struct Uses {
     std::vector<ViewUse> views;  // of different parts of the parameter, or more than one way to see it
     std::vector<const FunctionUse*> functions;
-    bool apart = true;  // one view, or several of which no two overlap: then squared norms add up
+    std::vector<Factors> factors;  // kTogether
+    Way way = Way::kApart;
   };
   struct Group {
     std::vector<size_t> parameters;
@@ -69,6 +76,7 @@ class ClipPiece {
   };
 
   void add_use(const ParameterUse& use, std::unique_ptr<Gradients> gradients);
+  void choose_way(Uses& uses, const at::Tensor& parameter);
   void take_norms(Group& group);
   void add_fast_norms(size_t parameter, std::vector<double>* squared, std::vector<double>* rounding);
   std::vector<int64_t> direct_units(const Group& group, size_t parameter) const;

@@ -43,6 +43,11 @@ class TokenGradients : public Gradients {
     return sum;
   }
 
+  // Positions of the padding token have no gradient.
+  std::optional<Factors> factors() override {
+    return Factors{{}, tokens_, g_.masked_fill(real_.logical_not().unsqueeze(2), 0)};
+  }
+
   bool absorb(Gradients& other) override {
     auto* more = dynamic_cast<TokenGradients*>(&other);
     if (more == nullptr || more->shape_ != shape_) return false;

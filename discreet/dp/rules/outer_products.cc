@@ -78,13 +78,19 @@ SquaredNorms squared_norms(const at::Tensor& left, const at::Tensor& right, at::
     }
     result.squared.slice(0, begin, end).copy_(squared);
   }
-  // Rounding of a sum of t products: sqrt(t) units in the last place with overwhelming probability (Higham
-  // and Mary 2019, "A new approach to probabilistic rounding error analysis"), times 4 to be safe.
-  const double unit = left.scalar_type() == at::kDouble ? 0x1p-53 : 0x1p-24;
-  // sum_t |left_t| |right_t| <= |left| |right|, the norms of all positions together (Cauchy and Schwarz).
-  result.error =
-      (sample_squares(left) * sample_squares(right)).sqrt() * (4 * std::sqrt(static_cast<double>(t)) * unit);
+  const double relative = std::max(product_error(left.scalar_type(), t), direct ? 0 : ghost_error(t, m + k));
+  // sum_t |left_t| |right_t| <= |left| |right| (Cauchy and Schwarz).
+  result.error = (sample_squares(left) * sample_squares(right)).sqrt() * relative;
   return result;
+}
+
+double product_error(at::ScalarType type, int64_t t) {
+  return 4 * std::sqrt(static_cast<double>(t)) * (type == at::kDouble ? 0x1p-53 : 0x1p-24);
+}
+
+double ghost_error(int64_t t, int64_t m_and_k) {
+  const double sums = static_cast<double>(t) + std::sqrt(static_cast<double>(m_and_k));
+  return std::sqrt(4 * sums * 0x1p-53);
 }
 
 void add_product(const at::Tensor& left, const at::Tensor& right, at::Tensor sum) {

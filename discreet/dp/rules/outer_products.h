@@ -21,6 +21,7 @@ class OuterProducts : public Gradients {
   void add_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) override;
   at::Tensor gradient(int64_t begin, int64_t end) override;
   bool absorb(Gradients& other) override;
+  std::optional<Factors> factors() override { return Factors{left(), {}, right()}; }
 
  private:
   const at::Tensor& left() { return joined(left_); }
@@ -39,6 +40,17 @@ SquaredNorms squared_norms(const at::Tensor& left, const at::Tensor& right, at::
 
 // Whether the direct way is the cheaper one for these sizes.
 bool direct_is_cheaper(int64_t t, int64_t m, int64_t k);
+
+// Bounds on the error of a norm, and of a sum of t outer products, relative to |left| |right|, the norms of
+// all positions together.
+//
+// Of products in this type: the rounding of a sum of t products is sqrt(t) units in the last place with
+// overwhelming probability (Higham and Mary 2019, "A new approach to probabilistic rounding error analysis"),
+// times 4 to be safe.
+double product_error(at::ScalarType type, int64_t t);
+// Of ghost products in double, whatever the type: the squared norm is a sum of t^2 products, each of two
+// sums of m and k products, and is wrong by that times (|left| |right|)^2, so the norm by the square root.
+double ghost_error(int64_t t, int64_t m_and_k);
 
 // sum [m, k] += the matrices of all n samples, summed by one product.
 void add_product(const at::Tensor& left, const at::Tensor& right, at::Tensor sum);

@@ -80,6 +80,14 @@ std::vector<Model> parameter_models() {
                                  b = torch::embedding(p[0], x.select(1, 1));
                     return (a * b).sum(1);
                   }});
+  list.push_back({"embedding tied to the output of every position",
+                  {"embedding", "linear without bias"},
+                  {{7, 4}, {4, 4}},
+                  token_rows(7, {5}),
+                  [](const Tensors& p, Tensor x) {
+                    const Tensor h = torch::linear(torch::embedding(p[0], x, /*padding_idx=*/3), p[1]).tanh();
+                    return torch::matmul(h, p[0].t()).sin().sum(1);
+                  }});
   return list;
 }
 

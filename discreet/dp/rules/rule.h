@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,14 @@ struct SquaredNorms {
   at::Tensor squared;  // double [samples]: squared L2 norm of each sample's gradient
   at::Tensor error;    // double [samples]: bound on the error of the norm (not squared) and of the sample's
                        // part of add_weighted; undefined: negligible (relative 2^-20)
+};
+
+// Gradients of a matrix [m, k] that are, per sample, a sum of outer products left[t] right[t]^T over
+// positions t.
+struct Factors {
+  at::Tensor left;    // [samples, t, m]; or undefined, and
+  at::Tensor tokens;  // [samples, t], int64 below m: left[t] is then 1 at the token and 0 elsewhere
+  at::Tensor right;   // [samples, t, k]
 };
 
 // The gradients of one parameter of one operation in one backward pass, one for each sample. They have the
@@ -41,6 +50,9 @@ class Gradients {
   // Takes in the gradients of another use of the same parameter, so that these are of their sum. False where
   // the two do not fit together; nothing changes then.
   virtual bool absorb(Gradients& other);
+
+  // The same gradients as factors, where they are such.
+  virtual std::optional<Factors> factors();
 };
 
 struct Rule {
@@ -56,6 +68,10 @@ struct Rule {
 
 inline bool Gradients::absorb(Gradients&) {
   return false;
+}
+
+inline std::optional<Factors> Gradients::factors() {
+  return {};
 }
 
 }  // namespace discreet

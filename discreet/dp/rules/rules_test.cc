@@ -210,6 +210,26 @@ TEST(Cancellation, StaysWithinTheSensitivity) {
   }
 }
 
+// The same in double, where a squared norm that cancels is wrong long before its digits end.
+TEST(Cancellation, StaysWithinTheSensitivityInDouble) {
+  torch::manual_seed(3);
+  for (double residue : {1e-3, 1e-5, 1e-7, 1e-9, 1e-11}) {
+    const int64_t t = 32, width = 300;
+    const Tensor w = (torch::randn({width, width}, torch::kDouble) * 0.1).requires_grad_();
+    Tensor x = torch::randn({1, 1, width}, torch::kDouble).expand({1, t, width}).contiguous();
+    x = x + torch::randn({1, t, width}, torch::kDouble) * residue;
+    Tensor sign = torch::ones({1, t, 1}, torch::kDouble);
+    sign.slice(1, 1, t, 2).fill_(-1);
+    const Tensor out = torch::matmul(x, w.t());
+    const Tensor g = (torch::randn({1, 1, width}, torch::kDouble) * sign).expand_as(out).contiguous();
+    const double norm = g[0].t().mm(x[0]).norm().item<double>(), clip = norm / 3;
+    Clipper clipper({{"w", w}}, clip);
+    clipper.add(out, g);
+    const ClippedSum sum = clipper.take();
+    EXPECT_NEAR(sum.tensors()[0].norm().item<double>() / clip, 1, 0x1p-10) << residue;
+  }
+}
+
 TEST(Overflow, OfASquaredNormIsNotAnInfiniteNorm) {
   Tensor w = torch::zeros({2, 3}).requires_grad_(), b = torch::zeros({2}).requires_grad_();
   const Tensor x = torch::full({2, 3}, 1e30f);
