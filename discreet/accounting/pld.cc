@@ -21,9 +21,12 @@ namespace discreet {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kUp = 1 + 1e-12;  // outweighs the roundings of a few products
-constexpr int kRounds = 5;         // of finer grids
-constexpr double kShrinks = 0.8;   // at least to that by a round, or no more rounds
+constexpr double kUp = 1 + 1e-12;    // outweighs the roundings of a few products
+constexpr int kRounds = 5;           // of finer grids
+constexpr double kShrinks = 0.8;     // at least to that by a round, or no more rounds
+constexpr int kTailRounds = 7;       // of inversions without tails
+constexpr int kMostIdle = 3;         // of those in a row that bring the bounds no closer
+constexpr double kTailShare = 5e-5;  // of delta: what tails that are left out may hold
 constexpr double kMinDelta = 1e-30;
 constexpr size_t kKept = 6;  // compositions of a direction
 
@@ -84,10 +87,12 @@ class PldCurve::Answers {
     const auto sure = [&](LossPair::Direction direction) {
       return PldBounds{0, std::max(0.0, (plan_.largest_loss(direction) + std::log1p(-delta)) * kUp)};
     };
-    const PldBounds inverted =
-        by_inversion(sure, bounds_of, width_of, [&](const GaussianLosses& losses, double width, double hint) {
+    const PldBounds inverted = by_inversion(
+        sure, bounds_of, width_of,
+        [&](const GaussianLosses& losses, double width, double hint) {
           return InvertedLoss::at_delta(losses, delta, width, hint);
-        });
+        },
+        [&](const PldBounds&) { return delta; });
     if (close(inverted, width_of)) return inverted;
     const PldBounds bounds = both(inverted, refined(delta, sure, bounds_of, width_of));
     if (std::isfinite(bounds.upper)) return bounds;
@@ -107,10 +112,12 @@ class PldCurve::Answers {
       return PldBounds{sum.delta_lower(epsilon), sum.delta_upper(epsilon)};
     };
     const auto width_of = [](const PldBounds& now) { return kPldWidth * std::max(now.upper, 1e-12); };
-    const PldBounds inverted =
-        by_inversion(sure, bounds_of, width_of, [&](const GaussianLosses& losses, double width, double hint) {
+    const PldBounds inverted = by_inversion(
+        sure, bounds_of, width_of,
+        [&](const GaussianLosses& losses, double width, double hint) {
           return InvertedLoss::at_epsilon(losses, epsilon, width, hint);
-        });
+        },
+        [&](const PldBounds& now) { return now.upper; });
     if (close(inverted, width_of)) return inverted;
     // The window belongs where delta is: guess, look, and look again there.
     PldBounds bounds;
@@ -154,24 +161,36 @@ class PldCurve::Answers {
   }
 
   // The worse of the directions, each from what was inverted already or else by `invert`; nothing where one
-  // cannot be inverted. sure: of a direction.
-  template <typename Sure, typename BoundsOf, typename WidthOf, typename Invert>
+  // cannot be inverted. sure: of a direction. delta_of: what delta is there, by the bounds so far.
+  template <typename Sure, typename BoundsOf, typename WidthOf, typename Invert, typename DeltaOf>
   PldBounds by_inversion(const Sure& sure, const BoundsOf& bounds_of, const WidthOf& width_of,
-                         const Invert& invert) {
+                         const Invert& invert, const DeltaOf& delta_of) {
     PldBounds worst;
     for (size_t i = 0; i < directions_.size(); ++i) {
       PldBounds side = sure(directions_[i]);
       for (const InvertedLoss& sum : inverted_[i]) side = both(side, bounds_of(sum));
       const std::optional<GaussianLosses> losses = plan_.gaussian_losses(directions_[i]);
       if (!losses) return {0, kInfinity};
-      for (const double width : {0.0, kPldWidth / 2, kPldWidth / 8, kPldWidth / 32, kPldWidth / 128}) {
-        if (close(side, width_of) || side.upper <= worst.lower) break;
+      const auto look = [&](const GaussianLosses& of, double width) {
         const double hint = side.lower > 0 && std::isfinite(side.upper) ? side.upper : std::nan("");
-        std::optional<InvertedLoss> sum = invert(*losses, width, hint);
-        if (!sum && width > 0) break;
-        if (!sum) continue;
+        std::optional<InvertedLoss> sum = invert(of, width, hint);
+        if (!sum) return false;
         side = both(side, bounds_of(*sum));
         keep(inverted_[i], std::move(*sum));
+        return true;
+      };
+      const auto is_enough = [&] { return close(side, width_of) || side.upper <= worst.lower; };
+      for (const double width : {0.0, kPldWidth / 2, kPldWidth / 8, kPldWidth / 32, kPldWidth / 128})
+        if (is_enough() || (!look(*losses, width) && width > 0)) break;
+      // Where it is rare that much is lost, without the tails of the loss; closer as far as it helps.
+      double width = kPldWidth / 2;
+      const int rounds = directions_[i] == LossPair::Direction::kAdd ? 0 : kTailRounds;
+      for (int round = 0, idle = 0; round < rounds && idle < kMostIdle && !is_enough(); ++round) {
+        const PldBounds before = side;
+        if (!look(without_tails(*losses, kTailShare * delta_of(side)), width)) break;
+        if (!(side.upper < before.upper / 2))
+          width *= std::clamp(0.85 * width_of(side) / (side.upper - side.lower), 1. / 16, 0.5);
+        idle = side.upper - side.lower > kShrinks * (before.upper - before.lower) ? idle + 1 : 0;
       }
       worst = worse(worst, side);
     }
