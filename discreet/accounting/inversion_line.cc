@@ -46,7 +46,7 @@ bool cut(const GaussianLosses& losses, double extra, InversionLine& line) {
       double sum = (losses.mu_squared + extra) / 2 * tilt * (1 + tilt);
       double common = 0;
       for (const auto& [pair, count] : losses.sampled) {
-        OutcomeCut at{pair.threshold(share * line.epsilon), 1 / (tilt * pair.shift())};
+        OutcomeCut at{pair.threshold(share * line.epsilon), 1 / (pair.shift() * std::sqrt(1 + tilt))};
         at.width = std::min(at.width, 0.5);
         if (!(std::abs(at.at) < 20) ||
             !(TiltedLoss::points(pair, tilt, 0, TiltedLoss::Part::kCommon, at) < 8 * kMostPoints)) {
@@ -72,10 +72,11 @@ bool cut(const GaussianLosses& losses, double extra, InversionLine& line) {
 
 SumMoments sum_moments(const GaussianLosses& losses, double tilt) {
   SumMoments sum;
-  for (const auto& [pair, count] : losses.sampled) {
-    if (!(TiltedLoss::points(pair, tilt, 0) < kMostPoints))
+  for (size_t i = 0; i < losses.sampled.size(); ++i) {
+    const auto& [pair, count] = losses.sampled[i];
+    if (!(TiltedLoss::points(pair, tilt, 0, TiltedLoss::Part::kAll, {}, losses.top(i)) < kMostPoints))
       return {kInfinity, kInfinity, kInfinity, kInfinity};
-    const TiltedLoss loss(pair, tilt);
+    const TiltedLoss loss(pair, tilt, 0, TiltedLoss::Part::kAll, {}, losses.top(i));
     sum.value += count * loss.log_moment();
     sum.error += count * (loss.log_moment_error() + kRounding * std::abs(loss.log_moment()));
     sum.mean += count * loss.mean();

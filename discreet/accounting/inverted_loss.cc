@@ -14,7 +14,8 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kPi = std::numbers::pi;
-constexpr double kMostWork = 4e8, kMostWorkAtFirst = 4e6;  // points times frequencies
+// Points times frequencies.
+constexpr double kMostWorkAtFirst = 4e6, kMostWork = 4e8, kMostWorkWithoutTails = 1e10;
 constexpr double kRounding = 0x1p-50;
 constexpr int kRounds = 6;     // of looking again where the answer turned out to be
 constexpr double kFarOff = 4;  // in ln delta
@@ -56,6 +57,7 @@ LogDecay decay_of(const GaussianLosses& losses, const InversionLine& line, doubl
     const double most = std::log(rare_spectrum(losses, line.cuts, line.tilt, 1, 0).value[0].real()) + 1e-6;
     return [=](double low, double) { return most - mu_squared * low * low / 2; };
   }
+  if (!losses.tops.empty()) return [=](double low, double) { return -mu_squared * low * low / 2; };
   std::vector<LossDecay> decays;
   for (const auto& [pair, count] : losses.sampled)
     decays.emplace_back(pair, line.tilt, TiltedLoss(pair, line.tilt));
@@ -68,6 +70,11 @@ LogDecay decay_of(const GaussianLosses& losses, const InversionLine& line, doubl
 }
 
 }  // namespace
+
+double term_rounding(double turn, double frequency, double period, double mean, size_t pairs, size_t count) {
+  const double sum = std::abs(mean) * static_cast<double>(1 + pairs);
+  return 16 + std::abs(turn) + frequency * (period + sum) + static_cast<double>(count) / 8;
+}
 
 std::optional<InvertedLoss> InvertedLoss::at_delta(const GaussianLosses& losses, double delta, double width,
                                                    double hint) {
@@ -113,6 +120,7 @@ std::optional<InvertedLoss> InvertedLoss::on_line(const GaussianLosses& losses, 
   InvertedLoss result;
   result.line_ = line;
   result.plain_ = losses.mu_squared;
+  result.left_out_ = losses.left_out;
   result.further_log_moment_ = further.value + further.error;
   result.narrow_.mu_squared = result.wide_.mu_squared = mu_squared;
   if (mu_squared > 0) {
@@ -132,13 +140,17 @@ std::optional<InvertedLoss> InvertedLoss::on_line(const GaussianLosses& losses, 
   for (size_t i = 0; i < losses.sampled.size(); ++i) {
     const LossPair& pair = losses.sampled[i].first;
     if (line.cuts.empty()) {
-      points += TiltedLoss::points(pair, tilt, frequencies * stride);
+      points +=
+          TiltedLoss::points(pair, tilt, frequencies * stride, TiltedLoss::Part::kAll, {}, losses.top(i));
     } else {
       for (const TiltedLoss::Part part : {TiltedLoss::Part::kCommon, TiltedLoss::Part::kRare})
-        points += TiltedLoss::points(pair, tilt, frequencies * stride, part, line.cuts[i]);
+        points += TiltedLoss::points(pair, tilt, frequencies * stride, part, line.cuts[i], losses.top(i));
     }
   }
-  if (!(frequencies * points < (mu_squared > 0 ? kMostWork : kMostWorkAtFirst))) return {};
+  const double most_work = !losses.tops.empty() ? kMostWorkWithoutTails
+                           : mu_squared > 0     ? kMostWork
+                                                : kMostWorkAtFirst;
+  if (!(frequencies * points < most_work)) return {};
 
   const auto count = static_cast<size_t>(frequencies);
   const LossSpectrum spectrum = line.cuts.empty() ? whole_spectrum(losses, tilt, stride, count)
@@ -154,10 +166,8 @@ std::optional<InvertedLoss> InvertedLoss::on_line(const GaussianLosses& losses, 
       const double size = std::exp(-plain * s.imag() * s.imag() / 2), turn = plain * (0.5 + tilt) * s.imag();
       const std::complex<double> factor = (n > 0 ? 2.0 : 1.0) * std::polar(size, turn) / (s * (s + 1.0));
       all->terms.push_back(factor * spectrum.value[n]);
-      // Of the angles, the mean's sum among them, and of the sum over the points.
-      const double mean = std::abs(spectrum.mean) * static_cast<double>(1 + losses.sampled.size());
       const double rounding =
-          16 + std::abs(turn) + s.imag() * (line.period + mean) + static_cast<double>(count) / 8;
+          term_rounding(turn, s.imag(), line.period, spectrum.mean, losses.sampled.size(), count);
       all->error +=
           std::abs(factor) * (spectrum.error[n] + kRounding * rounding * std::abs(spectrum.value[n]));
     }
@@ -201,9 +211,9 @@ std::pair<double, double> InvertedLoss::delta(const Sum& sum, double epsilon) co
 }
 
 std::pair<double, double> InvertedLoss::delta(double epsilon) const {
-  const auto [lower, upper] = delta(narrow_, epsilon);
-  if (ratio_ == 0) return {lower, upper};
-  return {std::max(0.0, (lower - ratio_ * delta(wide_, epsilon).second) / (1 - ratio_)), upper};
+  auto [lower, upper] = delta(narrow_, epsilon);
+  if (ratio_ > 0) lower = std::max(0.0, (lower - ratio_ * delta(wide_, epsilon).second) / (1 - ratio_));
+  return {lower, std::min(1.0, upper + left_out_)};
 }
 
 namespace {

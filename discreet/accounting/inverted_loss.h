@@ -20,10 +20,15 @@
 // (vega, integrated). b_mu1 / b_mu2 falls in |u|, because e^(-u^2 / (2 v^2)) favours large v; at u = 0 it is
 // r. So b_mu1 <= r b_mu2 everywhere.
 //
+// A heavy tail (a rare draw that is nearly certain to be noticed) makes e^(tilt L) a matter of outcomes that
+// hardly ever happen. It can be left out (without_tails): what it holds of P is added to the upper bound, and
+// the rest has delta(x) = E w (1 - e^(x - L))^+, w in [0, 1], for which all of the above holds as well.
+//
 // (On such inversions: Koskela, Jaelkoe, Honkela 2020; Zhu, Dong, Wang 2022; Alghamdi and others 2023.)
 #pragma once
 
 #include <complex>
+#include <cstddef>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -32,6 +37,11 @@
 #include "discreet/accounting/loss_spectrum.h"
 
 namespace discreet {
+
+// Bound on the rounding of one of the inversion's terms, in units of 2^-50 of its size: of its angles, turn
+// (of the plain releases) and frequency times what is in (of the mean, a sum over `pairs` kinds of releases,
+// and an epsilon within a period of it), and of the sum over `count` terms.
+double term_rounding(double turn, double frequency, double period, double mean, size_t pairs, size_t count);
 
 class InvertedLoss {
  public:
@@ -69,6 +79,7 @@ class InvertedLoss {
   double plain_ = 0;                                       // mu squared of the plan's own plain releases
   double log_scale_ = 0, log_scale_error_ = 0, mean_ = 0;  // of the sampled ones' spectrum
   double further_log_moment_ = 0;                          // upper bound, for Chernoff's
+  double left_out_ = 0;                                    // of delta, with tails: at most this
   Sum narrow_, wide_;
   double ratio_ = 0;  // r; 0 where nothing was added
 };

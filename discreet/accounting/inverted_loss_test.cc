@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -11,6 +12,7 @@ namespace discreet {
 namespace {
 
 using Direction = LossPair::Direction;
+constexpr Direction kDirections[] = {Direction::kRemove, Direction::kAdd, Direction::kReplace};
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
 double normal_cdf(double x) {
@@ -179,6 +181,76 @@ TEST(InvertedLoss, EndsWhereEpsilonIsNextToNothing) {
     EXPECT_LE(delta.lower, distance * (1 + 1e-9));
     EXPECT_GE(delta.upper, distance * (1 - 1e-9));
   }
+}
+
+// Without tails: delta(epsilon) by its definition is between what is left and left_out more.
+TEST(InvertedLoss, LeavesOutHeavyTails) {
+  constexpr double kRate = 2e-6, kNoise = 0.5, kEpsilon = 0.02;
+  for (const Direction direction : {Direction::kRemove, Direction::kReplace})
+    for (const double share : {1e-3, 5e-5}) {
+      GaussianLosses losses;
+      losses.sampled.emplace_back(LossPair(direction, kRate, kNoise), 1);
+      // delta of one release: P - e^epsilon Q above the threshold.
+      const LossPair& pair = losses.sampled[0].first;
+      const LossPair::Masses above =
+          pair.between(pair.threshold(kEpsilon), std::numeric_limits<double>::infinity());
+      const double delta = above.p - std::exp(kEpsilon) * above.q;
+      const GaussianLosses without = without_tails(losses, share * delta);
+      EXPECT_LE(without.left_out, share * delta);
+      EXPECT_GE(without.left_out, 0.9 * share * delta);
+      const auto sum = InvertedLoss::at_epsilon(without, kEpsilon, 3e-6, delta);
+      ASSERT_TRUE(sum);
+      const double lower = sum->delta_lower(kEpsilon), upper = sum->delta_upper(kEpsilon);
+      EXPECT_LE(lower, delta * (1 + 1e-9));
+      EXPECT_GE(upper, delta * (1 - 1e-9));
+      EXPECT_LE(upper - lower, (share + 4e-3) * delta);
+    }
+}
+
+// What is left out is what the cut leaves of P, by many small steps.
+TEST(LossSpectrum, CountsWhatTailsHold) {
+  for (const Direction direction : kDirections) {
+    GaussianLosses losses;
+    losses.sampled.emplace_back(LossPair(direction, 0.01, 0.8), 40);
+    losses.sampled.emplace_back(LossPair(direction, 0.3, 1.5), 10);
+    const GaussianLosses without = without_tails(losses, 1e-4);
+    double slow = 0;
+    constexpr double kStep = 1e-4;
+    for (size_t i = 0; i < losses.sampled.size(); ++i)
+      for (double t = -9; t < 12; t += kStep)
+        slow += losses.sampled[i].second * kStep * losses.sampled[i].first.densities(t).p *
+                std::erfc((without.top(i).at - t) / without.top(i).width) / 2;
+    EXPECT_GE(without.left_out, slow * (1 - 1e-7));
+    EXPECT_LE(without.left_out, slow * (1 + 1e-7));
+    EXPECT_LE(without.left_out, 1e-4);
+    if (direction == Direction::kAdd) {
+      EXPECT_EQ(without.left_out, 0);
+    }
+  }
+}
+
+// In extended precision: a frequency times a sum of two products, and a sum of many terms whose roundings all
+// go one way.
+TEST(InvertedLoss, BoundsTheRoundingOfTerms) {
+  constexpr double kUnit = 0x1p-50, kFrequency = 10, kPeriod = 1;
+  double most = 0;
+  for (int i = 1; i < 200; ++i) {
+    const double count = 1000003.0 + i, each = 0.1 / i, other = 0.037 * i;
+    const double mean = count * each + count * other;
+    const long double exact =
+        static_cast<long double>(count) * each + static_cast<long double>(count) * other;
+    const double error = kFrequency * static_cast<double>(std::abs(mean - exact)),
+                 bound = kUnit * term_rounding(0, kFrequency, kPeriod, mean, 2, 0);
+    EXPECT_LE(error, bound) << i;
+    most = std::max(most, error);
+  }
+  EXPECT_GT(most, 100 * kUnit * term_rounding(0, kFrequency, kPeriod, 0, 2, 0));  // so that it had to count
+  constexpr size_t kCount = 100000;
+  double sum = 1;
+  for (size_t i = 0; i < kCount; ++i) sum += 0x1p-54;
+  const double error = static_cast<double>(1 + kCount * 0x1p-54L - sum);
+  EXPECT_LE(error, kUnit * term_rounding(0, 0, kPeriod, 0, 1, kCount));
+  EXPECT_GT(error, 100 * kUnit * term_rounding(0, 0, kPeriod, 0, 1, 0));
 }
 
 TEST(InvertedLoss, DeclinesWhatItsTransformDoesNotSuit) {

@@ -43,6 +43,7 @@ class LossPair {
   Hits hits(double t) const;
 
   Direction direction() const { return direction_; }
+  double sample_rate() const { return q_; }
   double shift() const { return shift_; }  // 1 / noise_multiplier: how far apart the Gaussians are in t
 
  private:

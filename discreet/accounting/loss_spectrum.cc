@@ -1,25 +1,65 @@
 #include "discreet/accounting/loss_spectrum.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
+
+#include "discreet/accounting/normal_mass.h"
 
 namespace discreet {
 namespace {
 
 constexpr double kRounding = 0x1p-50;
 
+// E_P of what is rare for this cut: its smoothness is a normal variable of variance width^2 / 2 on top.
+double rare_mass(const LossPair& pair, const OutcomeCut& cut) {
+  const double deviation = std::sqrt(1 + cut.width * cut.width / 2), from = cut.at / deviation;
+  const double without = normal_mass(from, std::numeric_limits<double>::infinity()),
+               with = normal_mass(from, std::numeric_limits<double>::infinity(), pair.shift() / deviation);
+  return ((1 - pair.sample_rate()) * without + pair.sample_rate() * with) * (1 + 1e-9);
+}
+
 }  // namespace
+
+GaussianLosses without_tails(GaussianLosses losses, double mass) {
+  // Tilts up to kMostTilted over the loss at the cut are to be of use.
+  constexpr double kMostTilted = 100;
+  losses.tops.clear();
+  losses.left_out = 0;
+  double releases = 0;
+  for (const auto& [pair, count] : losses.sampled) releases += count;
+  for (const auto& [pair, count] : losses.sampled) {
+    OutcomeCut& top = losses.tops.emplace_back();
+    if (pair.direction() == LossPair::Direction::kAdd) continue;  // bounded above
+    const auto at = [&, shift = pair.shift()](double t) {
+      const double width = 1 / (shift * std::sqrt(1 + kMostTilted / std::max(pair.loss(t), 1e-6)));
+      return OutcomeCut{t, std::min(0.5, width)};
+    };
+    double low = 0, high = 30 + pair.shift();  // beyond there is less than 1e-197
+    while (high - low > 1e-3) {
+      const double middle = (low + high) / 2;
+      (rare_mass(pair, at(middle)) * releases < mass ? high : low) = middle;
+    }
+    top = at(high);
+    losses.left_out += count * rare_mass(pair, top);
+  }
+  losses.left_out *= 1 + 1e-12;
+  return losses;
+}
 
 LossSpectrum whole_spectrum(const GaussianLosses& losses, double tilt, double stride, size_t count) {
   LossSpectrum result;
   std::vector<double> log_size(count, 0.0), log_most(count, 0.0), angle(count, 0.0), turned(count, 0.0);
-  for (const auto& [pair, times] : losses.sampled) {
-    const TiltedLoss loss(pair, tilt, static_cast<double>(count) * stride);
+  for (size_t i = 0; i < losses.sampled.size(); ++i) {
+    const auto& [pair, times] = losses.sampled[i];
+    const TiltedLoss loss(pair, tilt, static_cast<double>(count) * stride, TiltedLoss::Part::kAll, {},
+                          losses.top(i));
     result.log_scale += times * loss.log_moment();
     result.log_scale_error += times * (loss.log_moment_error() + kRounding * std::abs(loss.log_moment()));
     result.mean += times * loss.mean();
     const std::vector<std::complex<double>> psi = loss.transform(stride, count);
-    const double error = loss.transform_error(stride, count);
     for (size_t n = 0; n < count; ++n) {
+      const double error = loss.transform_error(stride, n + 1);
       const double size = std::abs(psi[n]), by = std::arg(psi[n]);
       log_size[n] += times * std::log(size);
       log_most[n] += times * std::log(size + error);
@@ -52,8 +92,8 @@ LossSpectrum rare_spectrum(const GaussianLosses& losses, const std::vector<Outco
   for (size_t i = 0; i < losses.sampled.size(); ++i) {
     const auto& [pair, times] = losses.sampled[i];
     const double most_frequency = static_cast<double>(count) * stride;
-    const TiltedLoss common(pair, tilt, most_frequency, TiltedLoss::Part::kCommon, cuts[i]),
-        rare(pair, tilt, most_frequency, TiltedLoss::Part::kRare, cuts[i]);
+    const TiltedLoss common(pair, tilt, most_frequency, TiltedLoss::Part::kCommon, cuts[i], losses.top(i)),
+        rare(pair, tilt, most_frequency, TiltedLoss::Part::kRare, cuts[i], losses.top(i));
     result.log_scale += times * common.log_moment();
     result.log_scale_error += times * (common.log_moment_error() + kRounding * std::abs(common.log_moment()));
     result.mean += times * common.mean();
@@ -62,15 +102,15 @@ LossSpectrum rare_spectrum(const GaussianLosses& losses, const std::vector<Outco
     const double further = rare.mean() - common.mean();
     const std::vector<std::complex<double>> a = common.transform(stride, count),
                                             b = rare.transform(stride, count);
-    const double a_error = common.transform_error(stride, count),
-                 b_error = rare.transform_error(stride, count);
     for (size_t n = 0; n <= count; ++n) {
-      const double turn = static_cast<double>(n) * stride * further;
+      const double turn = static_cast<double>(n) * stride * further,
+                   a_error = n > 0 ? common.transform_error(stride, n) : 0,
+                   b_error = n > 0 ? rare.transform_error(stride, n) : 0;
       const std::complex<double> in_common = n > 0 ? a[n - 1] : 1,
                                  in_rare = ratio * std::polar(1.0, turn) * (n > 0 ? b[n - 1] : 1);
-      const double x = std::abs(in_common), y = std::abs(in_rare), x_most = x + (n > 0 ? a_error : 0),
-                   y_most = (y + ratio * ((n > 0 ? b_error : 0) + kRounding * (4 + std::abs(turn)))) *
-                            (1 + 2 * ratio_error);
+      const double x = std::abs(in_common), y = std::abs(in_rare), x_most = x + a_error,
+                   y_most =
+                       (y + ratio * (b_error + kRounding * (4 + std::abs(turn)))) * (1 + 2 * ratio_error);
       const std::complex<double> share = in_rare / in_common;
       Sums& sum = sums[n];
       sum.log_common += times * std::log(in_common);

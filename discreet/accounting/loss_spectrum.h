@@ -23,7 +23,17 @@ namespace discreet {
 struct GaussianLosses {
   std::vector<std::pair<LossPair, double>> sampled;  // sample rates below 1; how often, a whole number
   double mu_squared = 0;                             // of the plain ones together: (distance / deviation)^2
+  // Outcomes that are left out, so that a heavy tail does not hide the rest: none, or one cut for each of
+  // `sampled`. With left_out, the sum over all releases of E_P of what is cut off, delta is between that of
+  // what is left and left_out more.
+  std::vector<OutcomeCut> tops = {};
+  double left_out = 0;
+
+  OutcomeCut top(size_t i) const { return tops.empty() ? OutcomeCut() : tops[i]; }
 };
+
+// With the losses' upper tails left out, where they are heavy: left_out is at most `mass`.
+GaussianLosses without_tails(GaussianLosses losses, double mass);
 
 // Values over e^log_scale, turned by e^(-i n stride mean), without the plain ones.
 struct LossSpectrum {

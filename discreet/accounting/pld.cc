@@ -21,8 +21,12 @@ namespace discreet {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kUp = 1 + 1e-12;  // outweighs the roundings of a few products
-constexpr int kRounds = 5;         // of finer grids
+constexpr double kUp = 1 + 1e-12;    // outweighs the roundings of a few products
+constexpr int kRounds = 5;           // of finer grids
+constexpr double kShrinks = 0.8;     // at least to that by a round, or no more rounds
+constexpr int kTailRounds = 7;       // of inversions without tails
+constexpr int kMostIdle = 3;         // of those in a row that bring the bounds no closer
+constexpr double kTailShare = 5e-5;  // of delta: what tails that are left out may hold
 constexpr double kMinDelta = 1e-30;
 constexpr size_t kKept = 6;  // compositions of a direction
 
@@ -74,17 +78,23 @@ class PldCurve::Answers {
       return {plain_gaussian_epsilon(plan_.mu() / kUp, delta).first,
               plain_gaussian_epsilon(plan_.mu(), delta).second};
     }
+    if (delta >= plan_.most_delta()) return {0, 0};
     const auto bounds_of = [&](const auto& sum) {
       return PldBounds{sum.epsilon_lower(delta), sum.epsilon_upper(delta)};
     };
     const auto width_of = [](const PldBounds& now) { return kPldWidth * std::max(1.0, now.lower); };
-    const PldBounds inverted =
-        by_inversion(bounds_of, width_of, [&](const GaussianLosses& losses, double width, double hint) {
+    // delta(epsilon) <= 1 - e^(epsilon - largest loss)
+    const auto sure = [&](LossPair::Direction direction) {
+      return PldBounds{0, std::max(0.0, (plan_.largest_loss(direction) + std::log1p(-delta)) * kUp)};
+    };
+    const PldBounds inverted = by_inversion(
+        sure, bounds_of, width_of,
+        [&](const GaussianLosses& losses, double width, double hint) {
           return InvertedLoss::at_delta(losses, delta, width, hint);
-        });
+        },
+        [&](const PldBounds&) { return delta; });
     if (close(inverted, width_of)) return inverted;
-    PldBounds bounds = both(inverted, refined(delta, bounds_of, width_of));
-    bounds.upper = std::min(bounds.upper, plan_.largest_loss());
+    const PldBounds bounds = both(inverted, refined(delta, sure, bounds_of, width_of));
     if (std::isfinite(bounds.upper)) return bounds;
     throw Error(ErrorKind::kUnsupported,
                 "the plan is out of the pld accountant's reach (too much loss or too many steps); use rdp");
@@ -95,21 +105,25 @@ class PldCurve::Answers {
       return {plain_gaussian_delta(plan_.mu() / kUp, epsilon).first,
               plain_gaussian_delta(plan_.mu(), epsilon).second};
     }
-    if (epsilon >= plan_.largest_loss()) return {0, 0};
+    const auto sure = [&](LossPair::Direction direction) {
+      return PldBounds{0, sure_delta(direction, epsilon)};
+    };
     const auto bounds_of = [&](const auto& sum) {
       return PldBounds{sum.delta_lower(epsilon), sum.delta_upper(epsilon)};
     };
     const auto width_of = [](const PldBounds& now) { return kPldWidth * std::max(now.upper, 1e-12); };
-    const PldBounds inverted =
-        by_inversion(bounds_of, width_of, [&](const GaussianLosses& losses, double width, double hint) {
+    const PldBounds inverted = by_inversion(
+        sure, bounds_of, width_of,
+        [&](const GaussianLosses& losses, double width, double hint) {
           return InvertedLoss::at_epsilon(losses, epsilon, width, hint);
-        });
+        },
+        [&](const PldBounds& now) { return now.upper; });
     if (close(inverted, width_of)) return inverted;
     // The window belongs where delta is: guess, look, and look again there.
     PldBounds bounds;
     double about = 1e-5;
     for (int round = 0; round < 3; ++round) {
-      bounds = both(inverted, refined(about, bounds_of, width_of));
+      bounds = both(inverted, refined(about, sure, bounds_of, width_of));
       if (bounds.upper < 10 * about && bounds.upper > about / 10) break;
       about = std::clamp(bounds.upper, 1e-15, 0.5);
     }
@@ -119,10 +133,9 @@ class PldCurve::Answers {
   // An upper bound from what was composed already.
   double delta_at_hand(double epsilon) const {
     if (plan_.is_gaussian()) return plain_gaussian_delta(plan_.mu(), epsilon).second;
-    if (epsilon >= plan_.largest_loss()) return 0;
     double worst = 0;
     for (size_t i = 0; i < directions_.size(); ++i) {
-      double upper = 1;
+      double upper = sure_delta(directions_[i], epsilon);
       for (const InvertedLoss& sum : inverted_[i]) upper = std::min(upper, sum.delta_upper(epsilon));
       for (const ComposedLoss& sum : kept_[i]) upper = std::min(upper, sum.delta_upper(epsilon));
       worst = std::max(worst, upper);
@@ -137,29 +150,47 @@ class PldCurve::Answers {
   static PldBounds worse(const PldBounds& a, const PldBounds& b) {
     return {std::max(a.lower, b.lower), std::max(a.upper, b.upper)};
   }
+  // Upper bound on delta without looking at what is lost, only at how much it can be.
+  double sure_delta(LossPair::Direction direction, double epsilon) const {
+    return std::min(plan_.most_delta(),
+                    std::max(0.0, -std::expm1(epsilon - plan_.largest_loss(direction)) * kUp));
+  }
   template <typename WidthOf>
   static bool close(const PldBounds& bounds, const WidthOf& width_of) {
     return std::isfinite(bounds.upper) && bounds.upper - bounds.lower <= width_of(bounds);
   }
 
   // The worse of the directions, each from what was inverted already or else by `invert`; nothing where one
-  // cannot be inverted.
-  template <typename BoundsOf, typename WidthOf, typename Invert>
-  PldBounds by_inversion(const BoundsOf& bounds_of, const WidthOf& width_of, const Invert& invert) {
+  // cannot be inverted. sure: of a direction. delta_of: what delta is there, by the bounds so far.
+  template <typename Sure, typename BoundsOf, typename WidthOf, typename Invert, typename DeltaOf>
+  PldBounds by_inversion(const Sure& sure, const BoundsOf& bounds_of, const WidthOf& width_of,
+                         const Invert& invert, const DeltaOf& delta_of) {
     PldBounds worst;
     for (size_t i = 0; i < directions_.size(); ++i) {
-      PldBounds side{0, kInfinity};
+      PldBounds side = sure(directions_[i]);
       for (const InvertedLoss& sum : inverted_[i]) side = both(side, bounds_of(sum));
       const std::optional<GaussianLosses> losses = plan_.gaussian_losses(directions_[i]);
       if (!losses) return {0, kInfinity};
-      for (const double width : {0.0, kPldWidth / 2, kPldWidth / 8, kPldWidth / 32, kPldWidth / 128}) {
-        if (close(side, width_of)) break;
+      const auto look = [&](const GaussianLosses& of, double width) {
         const double hint = side.lower > 0 && std::isfinite(side.upper) ? side.upper : std::nan("");
-        std::optional<InvertedLoss> sum = invert(*losses, width, hint);
-        if (!sum && width > 0) break;
-        if (!sum) continue;
+        std::optional<InvertedLoss> sum = invert(of, width, hint);
+        if (!sum) return false;
         side = both(side, bounds_of(*sum));
         keep(inverted_[i], std::move(*sum));
+        return true;
+      };
+      const auto is_enough = [&] { return close(side, width_of) || side.upper <= worst.lower; };
+      for (const double width : {0.0, kPldWidth / 2, kPldWidth / 8, kPldWidth / 32, kPldWidth / 128})
+        if (is_enough() || (!look(*losses, width) && width > 0)) break;
+      // Where it is rare that much is lost, without the tails of the loss; closer as far as it helps.
+      double width = kPldWidth / 2;
+      const int rounds = directions_[i] == LossPair::Direction::kAdd ? 0 : kTailRounds;
+      for (int round = 0, idle = 0; round < rounds && idle < kMostIdle && !is_enough(); ++round) {
+        const PldBounds before = side;
+        if (!look(without_tails(*losses, kTailShare * delta_of(side)), width)) break;
+        if (!(side.upper < before.upper / 2))
+          width *= std::clamp(0.85 * width_of(side) / (side.upper - side.lower), 1. / 16, 0.5);
+        idle = side.upper - side.lower > kShrinks * (before.upper - before.lower) ? idle + 1 : 0;
       }
       worst = worse(worst, side);
     }
@@ -168,10 +199,10 @@ class PldCurve::Answers {
 
   // The worse of the directions, from what was composed already or else on grids that suit `delta`: the first
   // direction on one that should be fine enough, another one on a coarse one, which often shows that it is
-  // the better one; then whichever leaves the most open is made finer until the bounds are close. bounds_of:
-  // of a composed loss; width_of: how far bounds may be apart.
-  template <typename BoundsOf, typename WidthOf>
-  PldBounds refined(double delta, const BoundsOf& bounds_of, const WidthOf& width_of) {
+  // the better one; then whichever leaves the most open is made finer until the bounds are close, or come no
+  // closer. sure: of a direction; bounds_of: of a composed loss; width_of: how far bounds may be apart.
+  template <typename Sure, typename BoundsOf, typename WidthOf>
+  PldBounds refined(double delta, const Sure& sure, const BoundsOf& bounds_of, const WidthOf& width_of) {
     struct Side {
       PldBounds bounds{0, kInfinity};
       double fineness = 1, step = 0;
@@ -185,9 +216,12 @@ class PldCurve::Answers {
       for (const Side& side : sides) result = worse(result, side.bounds);
       return result;
     };
-    for (size_t i = 0; i < sides.size(); ++i)
+    for (size_t i = 0; i < sides.size(); ++i) {
+      sides[i].bounds = sure(directions_[i]);
       for (const ComposedLoss& sum : kept_[i]) learn(i, sum);
+    }
     for (size_t i = 0; i < sides.size() && !close(worst(), width_of); ++i) {
+      if (sides[i].bounds.upper <= worst().lower) continue;
       if (i > 0) sides[i].step = 2.5 * sides[0].step;
       keep(kept_[i], first_composed(directions_[i], delta, sides[i].fineness, sides[i].step));
       learn(i, kept_[i].back());
@@ -200,8 +234,8 @@ class PldCurve::Answers {
                            [](const Side& a, const Side& b) { return a.bounds.upper < b.bounds.upper; }) -
           sides.begin());
       Side& side = sides[i];
-      side.fineness *=
-          std::clamp(std::sqrt(width_of(result) / (side.bounds.upper - side.bounds.lower)) * 0.9, 0.15, 0.6);
+      const double width = side.bounds.upper - side.bounds.lower;
+      side.fineness *= std::clamp(std::sqrt(width_of(result) / width) * 0.9, 0.15, 0.6);
       double step = 0;
       try {
         keep(kept_[i], plan_.compose(directions_[i], delta, side.fineness, step));
@@ -210,6 +244,7 @@ class PldCurve::Answers {
       }
       learn(i, kept_[i].back());
       if (side.step > 0 && !(step < side.step)) break;
+      if (std::isfinite(width) && side.bounds.upper - side.bounds.lower > kShrinks * width) break;
       side.step = step;
     }
     return worst();
@@ -291,8 +326,9 @@ double PldCurve::true_positive_rate(double false_positive_rate) {
   if (plan.has_loss()) {
     // Compose where the best epsilon may be: beyond the last one less than a ten-thousandth is to be gained.
     const double rarer = std::min(f, 1 - f);
+    const double most = plan.most_delta() / 2;
     for (const double delta : {0.1, rarer, rarer * 1e-2, rarer * 1e-4})
-      high = plan.epsilon() + answers_->epsilon(std::clamp(delta, 1e-12, 0.5)).upper;
+      high = plan.epsilon() + answers_->epsilon(std::max(1e-12, std::min(delta, most))).upper;
   }
   const auto delta_at = [&](double epsilon) {
     if (epsilon < plan.epsilon()) return 1.0;

@@ -191,10 +191,22 @@ bool PldPlan::has_gap() const {
                      [](const auto& part) { return part.second.loss.atoms.empty(); });
 }
 
-double PldPlan::largest_loss() const {
-  if (mu_squared_ > 0 || !sampled_.empty()) return kInfinity;
-  double sum = 0;
+double PldPlan::largest_loss(Direction direction) const {
+  if (mu_squared_ > 0 || (!sampled_.empty() && direction != Direction::kAdd)) return kInfinity;
+  double sum = draws_loss();
   for (const auto& [name, part] : bounded_) sum = (sum + part.count * part.loss.largest) * kUp;
+  return sum;
+}
+
+double PldPlan::most_delta() const {
+  if (mu_squared_ > 0 || !bounded_.empty()) return 1;
+  return std::min(1.0, -std::expm1(-draws_loss()) * kUp);
+}
+
+double PldPlan::draws_loss() const {
+  double sum = 0;
+  for (const auto& [rate_and_noise, count] : sampled_)
+    sum = (sum - count * std::log1p(-rate_and_noise.first)) * kUp;
   return sum;
 }
 

@@ -33,8 +33,20 @@ class PldPlan {
   // Whether upper and lower bounds have pairs of their own, so that no grid brings them together: with an
   // exponential mechanism.
   bool has_gap() const;
-  // Upper bound on the sum of all losses; infinite with a Gaussian in it.
-  double largest_loss() const;
+  // Upper bound on the sum of all losses of one direction; infinite where it has none.
+  double largest_loss(LossPair::Direction direction) const;
+  // Upper bound on delta at any epsilon: the probability that a unit is in some draw, where all releases are
+  // of draws; else 1.
+  //
+  // With w the probability of being in none, product of (1 - q_i)^n_i, and A the distribution of all results
+  // without the unit, the pairs of loss_pair.h compose to
+  //   kRemove   P >= w A, Q = A       kAdd   P = A, Q >= w A       kReplace   P >= w A, Q >= w A,
+  // since each release's mixture is at least 1 - q of its unit-free part. So P(S) - e^epsilon Q(S) <= P(S) -
+  // Q(S) <= 1 - w for every S: what the two have in common, min(P, Q) >= w A, has mass w or more. (On the
+  // data sets: let both draw with the same coins, the replaced unit's coin being that of the one in its
+  // place. With probability w it is in no draw, and then all results are the same.)
+  // Of kAdd this says more: dP/dQ <= 1 / w, the largest loss.
+  double most_delta() const;
 
   // The pairs that have to be looked at, each composed by itself; the worst counts.
   std::vector<LossPair::Direction> directions() const;
@@ -53,6 +65,7 @@ class PldPlan {
     double count = 0;
   };
   void add(const Event& event, double times);
+  double draws_loss() const;  // upper bound on -ln of the probability that a unit is in no draw
 
   Relation relation_;
   double mu_squared_ = 0;                                // sum of 1 / noise_multiplier^2

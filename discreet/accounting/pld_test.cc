@@ -325,6 +325,55 @@ TEST(Pld, ACurveSharesItsCompositions) {
   }
 }
 
+// By its definition: one release with next to no noise tells for certain whether the unit was drawn, so that
+// delta is q at every epsilon that is not large, and 1 - (1 - q)^n for n of them at 0.
+TEST(Pld, DrawsCostAtMostTheChanceOfBeingDrawn) {
+  constexpr double kRate = 0.01;
+  for (const Relation relation : {kAdd, Relation::kZeroOut, kReplace})
+    for (const int64_t steps : {1, 300}) {
+      const double drawn = -std::expm1(static_cast<double>(steps) * std::log1p(-kRate));
+      const Event loud = sgd(kRate, 0.05, steps);
+      const PldBounds at_zero = pld_delta(loud, relation, 0);
+      EXPECT_GE(at_zero.upper, drawn * (1 - 1e-9)) << steps;
+      EXPECT_LE(at_zero.upper, drawn * (1 + 1e-9)) << steps;
+      EXPECT_LE(at_zero.lower, at_zero.upper);
+      EXPECT_EQ(pld_epsilon(loud, relation, drawn * (1 + 1e-9)).upper, 0) << steps;
+      EXPECT_GT(pld_epsilon(loud, relation, drawn * 0.99).upper, 1) << steps;
+      // Of a plan with a release that is of everybody this says nothing.
+      const Event also = Event::composed({loud, Event::gaussian(1)});
+      if (steps == 1) {
+        EXPECT_GT(pld_epsilon(also, relation, drawn * (1 + 1e-9)).upper, 0.5);
+      }
+    }
+}
+
+// Plans of rare draws: far below the chance of a draw, close, and not after minutes (whose time is no
+// test's).
+TEST(Pld, RareDraws) {
+  const PldBounds many = pld_epsilon(sgd(1e-6, 1, 1000000), kAdd, 1e-12);
+  EXPECT_LE(many.upper - many.lower, 1e-3);
+  // By the central limit theorem about a Gaussian of mu = sqrt(n q^2 (e - 1)), a little skewed.
+  const double mu = 1e-3 * std::sqrt(std::exp(1.0) - 1);
+  const double about = pld_epsilon(Event::gaussian(1 / mu), kAdd, 1e-12).upper;
+  EXPECT_NEAR(many.upper, about, 0.1 * about);
+  const double rate = 2e-6, noise = 0.5, epsilon = 0.02;
+  const LossPair pair(LossPair::Direction::kRemove, rate, noise);
+  constexpr int64_t steps = 300;
+  for (const Relation relation : {kAdd, kReplace}) {
+    const PldBounds bounds = pld_delta(sgd(rate, noise, steps), relation, epsilon);
+    EXPECT_LE(bounds.upper - bounds.lower, 1e-3 * bounds.upper) << steps;
+    // One hit at a time: n times the delta of one release, with epsilon moved by what the others lose, a
+    // few standard deviations sqrt(n q^2 (e^4 - 1)) = 1.5e-5 sqrt(n).
+    const auto one = [&](double at) {
+      const LossPair::Masses above = pair.between(pair.threshold(at), INFINITY);
+      return static_cast<double>(steps) * (above.p - std::exp(at) * above.q);
+    };
+    const double moved = 8e-5 * std::sqrt(static_cast<double>(steps));
+    EXPECT_LE(bounds.lower, one(epsilon - moved)) << steps;
+    EXPECT_GE(bounds.upper, one(epsilon + moved)) << steps;
+  }
+}
+
 TEST(Pld, AttackerAgainstAGaussian) {
   const auto cdf = [](double x) { return std::erfc(-x / std::sqrt(2.0)) / 2; };
   const std::vector<double> rates = {1e-6, 1e-3, 0.02, 0.3, 0.9};

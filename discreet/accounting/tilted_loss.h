@@ -24,6 +24,8 @@ namespace discreet {
 // rare. |w(t + i a)| <= e^(a^2 / width^2) w(t), so that either part can be integrated as well.
 struct OutcomeCut {
   double at = std::numeric_limits<double>::infinity(), width = 1;
+
+  bool is_somewhere() const { return at < std::numeric_limits<double>::infinity(); }
 };
 
 class TiltedLoss {
@@ -31,21 +33,22 @@ class TiltedLoss {
   enum class Part { kAll, kCommon, kRare };
 
   // Good for frequencies up to `most_frequency`. A pair whose sample rate is below 1; tilt above 0. Of a
-  // part, what is said below is said of that part alone; `cut` is to be well within the outcomes.
+  // part, what is said below is said of that part alone; `cut` is to be well within the outcomes. Of what is
+  // rare for `top`, nothing counts: each of the parts is what it has in common with what is common there.
   TiltedLoss(const LossPair& pair, double tilt, double most_frequency = 0, Part part = Part::kAll,
-             const OutcomeCut& cut = {});
-  // How many points that takes.
+             const OutcomeCut& cut = {}, const OutcomeCut& top = {});
+  // How many points that takes; infinite where `top` is too wide for the tilt.
   static double points(const LossPair& pair, double tilt, double most_frequency, Part part = Part::kAll,
-                       const OutcomeCut& cut = {});
+                       const OutcomeCut& cut = {}, const OutcomeCut& top = {});
 
   double log_moment() const { return log_moment_; }  // ln E_P e^(tilt L), of a part: E_P w e^(tilt L)
   double log_moment_error() const { return error_ + log_rounding_; }  // bound
   double mean() const { return mean_; }
   double variance() const { return variance_; }
   // E e^(i f (L - mean())), tilted, at the frequencies f = stride, 2 stride, ..., count * stride; and a bound
-  // on the error of each, by all of the above and by rounding.
+  // on the error of the first n of them, by all of the above and by rounding.
   std::vector<std::complex<double>> transform(double stride, size_t count) const;
-  double transform_error(double stride, size_t count) const;
+  double transform_error(double stride, size_t n) const;
   // Between which t nearly all of the tilted distribution lies.
   std::pair<double, double> bulk() const { return bulk_; }
 

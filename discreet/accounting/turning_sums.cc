@@ -16,7 +16,8 @@ namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 constexpr size_t kMostLanes = 8;
-constexpr size_t kLap = 64;  // turns that are multiplied up before they are taken from a lap's start
+constexpr size_t kLap = 64;    // turns that are multiplied up before they are taken from a lap's start
+constexpr size_t kBatch = 64;  // vectors that are added up before their sum is added to the others
 
 // Adds 4 vectors of points to the sums, real and imaginary, one vector of each for every n.
 HWY_ATTR void add_points(const double* angle, const double* weight, size_t count, double* sums) {
@@ -79,14 +80,20 @@ HWY_ATTR void turning_sums_by_vectors(const std::vector<double>& angles, const s
   const hn::CappedTag<double, kMostLanes> d;
   const size_t lanes = hn::Lanes(d), points = 4 * lanes, count = result.size();
   HWY_ALIGN double angle[4 * kMostLanes], weight[4 * kMostLanes];
-  std::vector<double> sums(2 * count * lanes, 0.0);
+  std::vector<double> sums(2 * count * lanes, 0.0), batch = sums;
+  const auto add_batch = [&] {
+    for (size_t i = 0; i < sums.size(); ++i) sums[i] += batch[i];
+    std::fill(batch.begin(), batch.end(), 0.0);
+  };
   for (size_t first = 0; first < angles.size(); first += points) {
+    if (first > 0 && first % (kBatch * points) == 0) add_batch();
     for (size_t i = 0; i < points; ++i) {
       angle[i] = first + i < angles.size() ? angles[first + i] : 0;
       weight[i] = first + i < angles.size() ? weights[first + i] : 0;
     }
-    add_points(angle, weight, count, sums.data());
+    add_points(angle, weight, count, batch.data());
   }
+  add_batch();
   for (size_t n = 0; n < count; ++n) {
     const double* real = sums.data() + 2 * n * lanes;
     result[n] = {hn::GetLane(hn::SumOfLanes(d, hn::LoadU(d, real))),
@@ -111,9 +118,11 @@ std::vector<std::complex<double>> turning_sums(const std::vector<double>& angles
 }
 
 double turning_error(size_t points, size_t count) {
-  // A turn rounds by 4 units, its own roundings included; the sums have at most points / 4 + 8 terms.
+  // A turn rounds by 4 units, its own roundings included. A point's term is added up in its vector, with at
+  // most 64 vectors of its batch, with at most points / 256 + 1 batches, and with 8 lanes.
   const auto turns = static_cast<double>(std::min(count, size_t{64}) + count / 64);
-  return (6 * turns + static_cast<double>(points) / 4 + 16) * 0x1p-53;
+  const auto additions = static_cast<double>(std::min(points / 4, size_t{64}) + points / 256 + 17);
+  return (6 * turns + additions) * 0x1p-53;
 }
 
 }  // namespace discreet

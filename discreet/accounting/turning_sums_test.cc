@@ -9,11 +9,11 @@
 namespace discreet {
 namespace {
 
-TEST(TurningSums, EqualTheDirectSums) {
-  constexpr size_t kPoints = 77, kCount = 300;  // neither a number of whole vectors nor of laps
-  std::vector<double> angles(kPoints), weights(kPoints);
+void expect_direct_sums(size_t points) {
+  constexpr size_t kCount = 300;
+  std::vector<double> angles(points), weights(points);
   double all = 0;
-  for (size_t i = 0; i < kPoints; ++i) {
+  for (size_t i = 0; i < points; ++i) {
     angles[i] = std::sin(static_cast<double>(i)) * 2;
     weights[i] = 1 + std::cos(static_cast<double>(3 * i));
     all += weights[i];
@@ -23,7 +23,7 @@ TEST(TurningSums, EqualTheDirectSums) {
     ASSERT_EQ(sums.size(), kCount);
     for (size_t n = 1; n <= kCount; ++n) {
       long double re = 0, im = 0, by_angles = 0;
-      for (size_t i = 0; i < kPoints; ++i) {
+      for (size_t i = 0; i < points; ++i) {
         const long double angle = static_cast<long double>(n) * angles[i];
         re += weights[i] * std::cos(angle);
         im += weights[i] * std::sin(angle);
@@ -31,9 +31,15 @@ TEST(TurningSums, EqualTheDirectSums) {
       }
       const double off = std::hypot(static_cast<double>(sums[n - 1].real() - re),
                                     static_cast<double>(sums[n - 1].imag() - im));
-      ASSERT_LE(off, all * turning_error(kPoints, n) + static_cast<double>(by_angles)) << n;
+      ASSERT_LE(off, all * turning_error(points, n) + static_cast<double>(by_angles)) << n;
     }
   });
+}
+
+// Not a number of whole vectors, nor of laps; the second not of batches either.
+TEST(TurningSums, EqualTheDirectSums) {
+  expect_direct_sums(77);
+  expect_direct_sums(5001);
 }
 
 TEST(TurningSums, OfNothingAreNothing) {

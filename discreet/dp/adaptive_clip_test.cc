@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -37,6 +39,22 @@ TEST(CountPart, IsBoundedAndFallsGently) {
       last = part;
     }
   }
+}
+
+// However the units are ordered or spread over processes: every bit of the sum.
+TEST(CountPart, AddsUpExactly) {
+  constexpr int kUnits = 10007, kProcesses = 7;
+  double forward = 0, backward = 0;
+  std::array<double, kProcesses> parts = {};
+  const auto part = [](int unit) { return count_part(0.8 + 0.4 * unit / kUnits, 1.1); };
+  for (int unit = 0; unit < kUnits; ++unit) {
+    forward += part(unit);
+    backward += part(kUnits - 1 - unit);
+    parts[unit % kProcesses] += part(unit);
+  }
+  EXPECT_EQ(forward, backward);
+  EXPECT_EQ(forward, std::accumulate(parts.begin(), parts.end(), 0.0));
+  EXPECT_NE(forward, std::round(forward));  // of parts between -1/2 and 1/2
 }
 
 // A unit moves the sum by one sensitivity and the count by 1/2, so the two apart are Gaussian mechanisms of
