@@ -345,6 +345,44 @@ TEST(EngineProcesses, OneThatIsLostStopsAll) {
   }
 }
 
+// Its part reached the others, its own answer never came.
+class AnswerLost : public ThreadProcesses {
+ public:
+  AnswerLost(Meeting& meeting, int64_t rank, int64_t numel) : ThreadProcesses(meeting, rank), numel_(numel) {}
+  void sum(at::Tensor values) override {
+    ThreadProcesses::sum(values);
+    if (rank() == 1 && values.numel() == numel_) throw Error(ErrorKind::kUnavailable, "the answer was lost");
+  }
+
+ private:
+  int64_t numel_;
+};
+
+// Process 0 had all that it needs to charge the step: every process counts it.
+TEST(EngineProcesses, AStepThatMayHaveBeenChargedCounts) {
+  Points data(kRows);
+  Trainers trainers(2);
+  int64_t charged = 0;
+  Meeting meeting(2);
+  const int64_t numel = trainers[0].weights().numel() + 1;  // of the clipped sum and its count
+  const auto said = together(2, [&](std::shared_ptr<Processes> processes) {
+    const int64_t rank = processes->rank();
+    PrivacyOptions options = everyone(1);
+    options.charge = [&](int64_t step) { charged = step; };
+    trainers[rank].start(options, std::make_shared<AnswerLost>(meeting, rank, numel));
+    try {
+      trainers[rank].train(data, 3);
+    } catch (...) {
+      meeting.leave();
+      throw;
+    }
+  });
+  EXPECT_EQ(said[1], "the answer was lost");
+  EXPECT_NE(said[0], "");
+  EXPECT_EQ(charged, 1);
+  for (const int64_t rank : {0, 1}) EXPECT_EQ(trainers[rank].engine->steps(), 1);
+}
+
 TEST(EngineProcesses, DisagreementsStopAllBeforeTheFirstDraw) {
   const std::vector<std::pair<std::string, std::function<void(PrivacyOptions&)>>> changes = {
       {"batch_size", [](PrivacyOptions& o) { o.batch_size = 7; }},
