@@ -80,7 +80,8 @@ SquaredNorms squared_norms(const at::Tensor& left, const at::Tensor& right, at::
   }
   // Rounding of a sum of t products: sqrt(t) units in the last place with overwhelming probability (Higham
   // and Mary 2019, "A new approach to probabilistic rounding error analysis"), times 4 to be safe.
-  const double unit = left.scalar_type() == at::kDouble ? 0x1p-53 : 0x1p-24;
+  // The ghost product is a square, in double: half of its digits are the norm's.
+  const double unit = left.scalar_type() == at::kFloat ? 0x1p-24 : direct ? 0x1p-53 : 0x1p-26;
   // sum_t |left_t| |right_t| <= |left| |right|, the norms of all positions together (Cauchy and Schwarz).
   result.error =
       (sample_squares(left) * sample_squares(right)).sqrt() * (4 * std::sqrt(static_cast<double>(t)) * unit);

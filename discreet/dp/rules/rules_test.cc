@@ -19,7 +19,8 @@ using namespace testing_models;
 
 std::vector<Model> models() {
   std::vector<Model> all;
-  for (const auto& list : {layer_models(), layout_models(), recurrent_models(), parameter_models()})
+  for (const auto& list :
+       {layer_models(), product_models(), layout_models(), recurrent_models(), parameter_models()})
     all.insert(all.end(), list.begin(), list.end());
   return all;
 }
@@ -207,6 +208,23 @@ TEST(Cancellation, StaysWithinTheSensitivity) {
       EXPECT_LE(part.norm().item<double>(), clip * (1 + 0x1p-10)) << residue << " " << width;
       EXPECT_LE((part - truth[0] / 3).norm().item<double>(), clip * 1e-3) << residue << " " << width;
     }
+  }
+}
+
+// The same in double, where a ghost norm has half of the digits.
+TEST(Cancellation, StaysWithinTheSensitivityInDouble) {
+  torch::manual_seed(4);
+  const int64_t t = 64, width = 300;
+  for (double residue : {1e-5, 1e-7, 1e-8, 1e-9}) {
+    const Tensor w = normal({width, width}).mul_(0.1).requires_grad_();
+    const Tensor x = normal({1, 1, width}) + normal({1, t, width}) * residue;
+    Tensor sign = torch::ones({1, t, 1}, torch::kDouble);
+    sign.slice(1, 1, t, 2).fill_(-1);
+    const Tensor g = (normal({1, 1, width}) * sign).contiguous();
+    const double clip = torch::bmm(g.transpose(1, 2), x).norm().item<double>() / 3;
+    Clipper clipper({{"w", w}}, clip);
+    clipper.add(torch::matmul(x, w.t()), g);
+    EXPECT_LE(clipper.take().tensors()[0].norm().item<double>(), clip * (1 + 0x1p-10)) << residue;
   }
 }
 
