@@ -56,6 +56,15 @@ inline std::vector<Shape> input_sizes(const saved::CatBackward0& cat) {
   return result;
 }
 
+// Learned slopes below 0. The slope enters as one number or [channels] in 1.13, broadcastable in 2.x.
+#if TORCH_VERSION_MAJOR < 2
+using PreluNode = saved::PreluBackward0;
+inline constexpr const char* kPreluNode = "PreluBackward0";
+#else
+using PreluNode = saved::PreluKernelBackward0;
+inline constexpr const char* kPreluNode = "PreluKernelBackward0";
+#endif
+
 #if TORCH_VERSION_MAJOR < 2
 // 1.13 records the shapes but keeps the accessor private; naming a private member in an explicit
 // instantiation is allowed by the language ([temp.spec]).
@@ -88,8 +97,10 @@ inline Shape input_shape(const Edge& edge) {
   return output_shape(*edge.function, edge.input_nr);
 }
 
+// Undefined where an optional tensor was not given.
 inline at::Tensor unpack(const torch::autograd::SavedVariable& variable, Node& node) {
-  return variable.unpack(node.shared_from_this()).detach();
+  const at::Tensor tensor = variable.unpack(node.shared_from_this());
+  return tensor.defined() ? tensor.detach() : tensor;
 }
 
 // Numbers of 16 bits as floats, in which norms and sums are taken.

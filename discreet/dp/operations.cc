@@ -1,6 +1,7 @@
 #include "discreet/dp/operations.h"
 
 #include <algorithm>
+#include <tuple>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -215,6 +216,74 @@ Carried flipping(const Way& way) {
   return {way.layout.rows(way.in, place->dimension, std::move(owners)), ""};
 }
 
+// Output index j is input index j - shift, round the end.
+Carried rolling(const Way& way) {
+  auto& roll = way.saved<saved::RollBackward0>();
+  const Shape dims = integers(roll.dims), shifts = integers(roll.shifts);
+  const auto place = way.layout.place(way.out);
+  if (!place) return refuse(kSpread);
+  if (dims.empty()) return refuse(kMixes);  // rolls all numbers as one row
+  const int64_t size = way.in[place->dimension];
+  int64_t shift = 0;
+  for (size_t i = 0; i < dims.size(); ++i)
+    if (positive(dims[i], way.in.size()) == place->dimension) shift += shifts.at(i) % size;
+  if (shift % size == 0) return moved_to(way, *place, place->dimension);
+  if (place->before != 1 || place->behind != 1) return refuse(kMixes);
+  Layout::Owners owners(size);
+  for (int64_t j = 0; j < size; ++j) owners[((j - shift) % size + size) % size] = way.layout.owner(j);
+  return {way.layout.rows(way.in, place->dimension, std::move(owners)), ""};
+}
+
+// x.index({..., indices, ...}): where the indices are next to each other, their dimensions take the place of
+// those that they index. Of these, one whose every index is read by one sample only holds the keys.
+Carried indexing(const Way& way) {
+  auto& index = way.saved<saved::IndexBackward0>();
+  std::vector<at::Tensor> indices;
+  int64_t first = -1;
+  for (size_t d = 0; d < index.indices_.size(); ++d) {
+    const at::Tensor one = unpack(index.indices_[d], way.node);
+    if (!one.defined()) continue;
+    if (first < 0) first = static_cast<int64_t>(d);
+    if (one.scalar_type() != at::kLong ||
+        static_cast<int64_t>(d) != first + static_cast<int64_t>(indices.size()))
+      return refuse("chooses by a mask, or by indices of dimensions that are not next to each other");
+    indices.push_back(one.cpu());
+  }
+  const auto place = way.layout.place(way.out);
+  if (!place || indices.empty()) return refuse(kSpread);
+  indices = at::broadcast_tensors(indices);
+  const auto taken = static_cast<int64_t>(indices.size()), given = indices[0].dim();
+  if (place->dimension < first) return moved_to(way, *place, place->dimension);
+  if (place->dimension >= first + given) return moved_to(way, *place, place->dimension - given + taken);
+  // The key of each element of the indices, in their order.
+  int64_t inner = place->behind;
+  for (int64_t d = place->dimension + 1; d < first + given; ++d) inner *= way.out[d];
+  const auto key = [&](int64_t element) { return element / inner % way.layout.keys(); };
+  const auto owner = [&](int64_t element) { return way.layout.owner(key(element)); };
+  // First choice, whatever the other indices: a dimension of which each key reads its own row.
+  for (int64_t d = first; d < first + taken; ++d) {
+    const at::Tensor rows = indices[d - first].contiguous();
+    bool own = way.in[d] == way.layout.keys();
+    for (int64_t element = 0; own && element < rows.numel(); ++element)
+      own = rows.data_ptr<int64_t>()[element] == key(element);
+    if (own) return {way.layout.at(way.in, {d}), ""};
+  }
+  for (int64_t d = first; d < first + taken; ++d) {
+    const at::Tensor rows = indices[d - first].contiguous();
+    Layout::Owners owners(way.in[d], Layout::kNobody);
+    bool apart = true;
+    for (int64_t element = 0; element < rows.numel(); ++element) {
+      const int64_t row = rows.data_ptr<int64_t>()[element];
+      int64_t& known = owners.at(row < 0 ? row + way.in[d] : row);
+      apart =
+          apart && (known == Layout::kNobody || known == owner(element) || owner(element) == Layout::kNobody);
+      if (owner(element) != Layout::kNobody) known = owner(element);
+    }
+    if (apart) return {way.layout.rows(way.in, d, std::move(owners)), ""};
+  }
+  return refuse("gives one row to several samples");
+}
+
 Carried repeating(const Way& way) {
   const Shape repeats = integers(way.saved<saved::RepeatBackward0>().repeats);
   const auto place = way.layout.place(way.out);
@@ -296,12 +365,37 @@ Carried added_matrix(const Way& way) {
   return way.input == 0 ? elementwise(way) : matrix_product(way, way.input == 1);
 }
 
+// The sum of all left [b, r, k] x right [b, k, c], added to the first input.
+Carried added_up_matrices(const Way& way) {
+  if (way.input == 0) return elementwise(way);
+  const auto place = way.layout.place(way.out);
+  if (!place) return refuse(kSpread);
+  if (place->dimension != (way.input == 1 ? 0 : 1)) return refuse(kMatrix);
+  return moved_to(way, *place, place->dimension + 1);
+}
+
+// matrix [r, k] x vector [k]
+Carried matrix_vector(const Way& way, bool matrix) {
+  const auto place = way.layout.place(way.out);
+  if (!place) return refuse(kSpread);
+  return matrix ? moved_to(way, *place, 0) : refuse(kMatrix);
+}
+
+Carried vector(const Way& way) {
+  return matrix_vector(way, way.input == 0);
+}
+
+Carried added_vector(const Way& way) {
+  return way.input == 0 ? elementwise(way) : matrix_vector(way, way.input == 1);
+}
+
 Carried convolving(const Way& way) {
   if (way.input != 0) return refuse("convolves with a kernel that depends on the batch");
   return within_first(way);
 }
 
 Carried bilinear(const Way& way) {
+  if (!is_bilinear(way.saved<saved::TrilinearBackward0>())) return refuse(kMixes);
   if (way.input == 1) return refuse(kMatrix);
   return within_first(way);
 }
@@ -320,11 +414,14 @@ Carried group_normalising(const Way& way) {
   return within_first(way);
 }
 
-// With its own statistics only each channel for itself, so that an instance's channel may be a sample's own.
+// With its own statistics only each channel for itself, so that an instance's channel may be a sample's own,
+// and so are then its gain and shift.
 Carried batch_normalising(const Way& way) {
-  if (way.input != 0) return refuse("normalises with a gain that depends on the batch");
   const auto place = way.layout.place(way.out);
   if (!place) return refuse(kSpread);
+  if (way.input != 0)
+    return place->dimension == 1 ? moved_to(way, *place, 0)
+                                 : refuse("normalises with a gain that depends on the batch");
   if (way.saved<saved::NativeBatchNormBackward0>().training && place->dimension != 1)
     return refuse(
         "mixes the samples of the batch (batch normalisation in training mode: use group normalisation)");
@@ -366,32 +463,48 @@ const std::unordered_map<std::string, Carry>& operations() {
   static const std::unordered_map<std::string, Carry> list = {
       // activations and arithmetic
       {"AbsBackward0", elementwise},
+      {"AcosBackward0", elementwise},
+      {"AcoshBackward0", elementwise},
       {"AddBackward0", elementwise},
       {"AddBackward1", elementwise},
       {"AddcdivBackward0", elementwise},
       {"AddcmulBackward0", elementwise},
+      {"AsinBackward0", elementwise},
+      {"AsinhBackward0", elementwise},
+      {"Atan2Backward0", elementwise},
       {"AtanBackward0", elementwise},
+      {"AtanhBackward0", elementwise},
+      {"CeluBackward0", elementwise},
       {"ClampBackward0", elementwise},
       {"ClampBackward1", elementwise},
       {"ClampMaxBackward0", elementwise},
       {"ClampMinBackward0", elementwise},
       {"CloneBackward0", elementwise},
       {"CosBackward0", elementwise},
+      {"CoshBackward0", elementwise},
       {"DivBackward0", elementwise},
       {"DivBackward1", elementwise},
       {"EluBackward0", elementwise},
       {"ErfBackward0", elementwise},
+      {"ErfcBackward0", elementwise},
+      {"Exp2Backward0", elementwise},
       {"ExpBackward0", elementwise},
       {"Expm1Backward0", elementwise},
       {"GeluBackward0", elementwise},
+      {"HardshrinkBackward0", elementwise},
       {"HardsigmoidBackward0", elementwise},
       {"HardswishBackward0", elementwise},
       {"HardtanhBackward0", elementwise},
       {"LeakyReluBackward0", elementwise},
       {"LerpBackward0", elementwise},
+      {"LerpBackward1", elementwise},
+      {"Log10Backward0", elementwise},
+      {"Log2Backward0", elementwise},
       {"LogBackward0", elementwise},
       {"Log1PBackward0", elementwise},
       {"LogSigmoidBackward0", elementwise},
+      {"LogaddexpBackward0", elementwise},
+      {"LogitBackward0", elementwise},
       {"MaskedFillBackward0", elementwise},
       {"MaximumBackward0", elementwise},
       {"MinimumBackward0", elementwise},
@@ -404,17 +517,20 @@ const std::unordered_map<std::string, Carry>& operations() {
       {"PowBackward1", elementwise},
       {"ReciprocalBackward0", elementwise},
       {"ReluBackward0", elementwise},
+      {"RreluWithNoiseBackward0", elementwise},
       {"RsqrtBackward0", elementwise},
       {"RsubBackward0", elementwise},
       {"RsubBackward1", elementwise},
       {"SigmoidBackward0", elementwise},
       {"SiluBackward0", elementwise},
       {"SinBackward0", elementwise},
+      {"SinhBackward0", elementwise},
       {"SoftplusBackward0", elementwise},
       {"SoftshrinkBackward0", elementwise},
       {"SqrtBackward0", elementwise},
       {"SubBackward0", elementwise},
       {"SubBackward1", elementwise},
+      {"TanBackward0", elementwise},
       {"TanhBackward0", elementwise},
       {"ThresholdBackward0", elementwise},
       {"ToCopyBackward0", elementwise},
@@ -427,6 +543,7 @@ const std::unordered_map<std::string, Carry>& operations() {
       {"SqueezeBackward0", reshaping},
       {"SqueezeBackward1", reshaping},
       {"SqueezeBackward2", reshaping},
+      {"SqueezeBackward3", reshaping},
       {"UnsafeViewBackward0", reshaping},
       {"UnsqueezeBackward0", reshaping},
       {"ViewBackward0", reshaping},
@@ -436,24 +553,30 @@ const std::unordered_map<std::string, Carry>& operations() {
       {"TransposeBackward0", transposing<saved::TransposeBackward0>},
       {"TransposeBackward1", transposing<saved::TransposeBackward1>},
       {"FlipBackward0", flipping},
+      {"RollBackward0", rolling},
       // along one dimension or several
       {"AmaxBackward0", along_dim<saved::AmaxBackward0>},
       {"AminBackward0", along_dim<saved::AminBackward0>},
+      {"CumprodBackward0", along_dim<saved::CumprodBackward0>},
       {"CumsumBackward0", along_dim<saved::CumsumBackward0>},
       {"GluBackward0", along_dim<saved::GluBackward0>},
       {"LinalgVectorNormBackward0", along_dim<saved::LinalgVectorNormBackward0>},
+      {"LogcumsumexpBackward0", along_dim<saved::LogcumsumexpBackward0>},
       {"LogSoftmaxBackward0", along_dim<saved::LogSoftmaxBackward0>},
       {"LogsumexpBackward0", along_dim<saved::LogsumexpBackward0>},
       {"MaxBackward0", along_dim<saved::MaxBackward0>},
       {"MeanBackward1", along_dim<saved::MeanBackward1>},
+      {"MedianBackward1", along_dim<saved::MedianBackward1>},
       {"MinBackward0", along_dim<saved::MinBackward0>},
       {"NormBackward1", along_dim<saved::NormBackward1>},
+      {"ProdBackward1", along_dim<saved::ProdBackward1>},
       {"SoftmaxBackward0", along_dim<saved::SoftmaxBackward0>},
       {"SortBackward0", along_dim<saved::SortBackward0>},
       {"StdBackward0", along_dim<saved::StdBackward0>},
       {"SumBackward1", along_dim<saved::SumBackward1>},
       {"TopkBackward0", along_dim<saved::TopkBackward0>},
       {"VarBackward0", along_dim<saved::VarBackward0>},
+      {"VarMeanBackward0", along_dim<saved::VarMeanBackward0>},
       {"GatherBackward0", along_dim<saved::GatherBackward0>},
       {"UnfoldBackward0", unfolding},
       // over everything: only where everything is one sample's
@@ -462,6 +585,7 @@ const std::unordered_map<std::string, Carry>& operations() {
       // parts and their joining
       {"CatBackward0", concatenating},
       {"ConstantPadNdBackward0", padding},
+      {"IndexBackward0", indexing},
       {"IndexSelectBackward0", index_selecting},
       {"PackPaddedSequenceBackward0", packing},
       {"RepeatBackward0", repeating},
@@ -481,25 +605,38 @@ const std::unordered_map<std::string, Carry>& operations() {
       {"AdaptiveMaxPool3DBackward0", within_last<3>},
       {"AvgPool2DBackward0", within_last<2>},
       {"AvgPool3DBackward0", within_last<3>},
+      {"Col2ImBackward0", within_last<2>},
+      {"Im2ColBackward0", within_last<3>},
       {"MaxPool2DWithIndicesBackward0", within_last<2>},
       {"MaxPool3DWithIndicesBackward0", within_last<3>},
+      {"PixelShuffleBackward0", within_last<3>},
+      {"PixelUnshuffleBackward0", within_last<3>},
       {"ReflectionPad1DBackward0", within_last<1>},
       {"ReflectionPad2DBackward0", within_last<2>},
+      {"ReflectionPad3DBackward0", within_last<3>},
       {"ReplicationPad1DBackward0", within_last<1>},
       {"ReplicationPad2DBackward0", within_last<2>},
+      {"ReplicationPad3DBackward0", within_last<3>},
       {"UpsampleBicubic2DBackward0", within_last<2>},
       {"UpsampleBilinear2DBackward0", within_last<2>},
       {"UpsampleLinear1DBackward0", within_last<1>},
       {"UpsampleNearest1DBackward0", within_last<1>},
       {"UpsampleNearest2DBackward0", within_last<2>},
       {"UpsampleNearest3DBackward0", within_last<3>},
+      {"UpsampleNearestExact1DBackward0", within_last<1>},
+      {"UpsampleNearestExact2DBackward0", within_last<2>},
+      {"UpsampleNearestExact3DBackward0", within_last<3>},
       {"UpsampleTrilinear3DBackward0", within_last<3>},
       // layers
+      {"AddbmmBackward0", added_up_matrices},
       {"AddmmBackward0", added_matrix},
+      {"AddmvBackward0", added_vector},
       {"BaddbmmBackward0", added_matrices},
       {"BmmBackward0", matrices},
       {"ConvolutionBackward0", convolving},
+      {"DotBackward0", [](const Way&) { return refuse(kMixes); }},
       {"MmBackward0", matrix},
+      {"MvBackward0", vector},
       {"NativeBatchNormBackward0", batch_normalising},
       {"NativeGroupNormBackward0", group_normalising},
       {"NativeLayerNormBackward0", layer_normalising},
@@ -523,6 +660,11 @@ Carried carry(Node& node, uint32_t input, uint32_t output, const Layout& layout)
   if (!result.layout)
     if (const auto owner = layout.sole_owner()) return {layout.whole(way.in, *owner), ""};
   return result;
+}
+
+bool is_bilinear(const saved::TrilinearBackward0& node) {
+  const auto& [a, w, b, summed] = std::tie(node.expand1, node.expand2, node.expand3, node.sumdim);
+  return a == Shape{1, 3} && w == Shape{0} && b == Shape{1, 2} && summed == Shape{2, 3};
 }
 
 bool is_function_of_its_tensors(Node& node) {

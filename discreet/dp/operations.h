@@ -24,6 +24,10 @@ struct Carried {
 // From output `output` of the operation, whose layout is `layout`, to its input `input`.
 Carried carry(libtorch::Node& node, uint32_t input, uint32_t output, const Layout& layout);
 
+// Whether this product of three tensors is a bilinear layer's: [rows, m], [out, m, k], [rows, k] -> [rows,
+// out].
+bool is_bilinear(const libtorch::saved::TrilinearBackward0& node);
+
 // Whether the operation is a differentiable function of its tensors alone, with nothing saved that is not
 // computed from them, so that where all of them are parameters its result is a function of parameters.
 bool is_function_of_its_tensors(libtorch::Node& node);

@@ -61,7 +61,7 @@ SquaredNorms squared_norms_of_sum(const std::vector<Factors>& uses) {
   }
   const int64_t width = uses.front().right.size(2);
   result.error *=
-      std::max(outer::product_error(uses.front().right.scalar_type(), all),
+      std::max(outer::product_error(at::kFloat, all),
                outer::ghost_error(all, width + (by_tokens(uses.front()) ? 0 : uses.front().left.size(2))));
   return result;
 }

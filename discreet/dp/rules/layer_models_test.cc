@@ -1,4 +1,6 @@
 // Single layers and small stacks of them, batch first.
+#include <cmath>
+
 #include "discreet/dp/rules/rules_testing.h"
 
 namespace discreet::testing_models {
@@ -7,6 +9,33 @@ namespace {
 Tensor convolve(Tensor x, Tensor w, Tensor b, int64_t stride, int64_t padding, int64_t dilation,
                 int64_t groups) {
   return torch::conv2d(x, w, b, stride, padding, dilation, groups);
+}
+
+// Bags of different sizes: of each row of x [n, width] the first x[i][0] of the tokens behind x[i][0].
+struct Bags {
+  Tensor tokens, offsets;
+};
+
+Bags bags_of(const Tensor& x) {
+  const Tensor sizes = x.select(1, 0), places = torch::arange(1, x.size(1));
+  return {x.slice(1, 1).masked_select(places <= sizes.unsqueeze(1)), sizes.cumsum(0) - sizes};
+}
+
+enum Mode { kSum, kMean, kMax };
+
+Tensor embed(const Tensor& table, const Bags& bags, Mode mode, const Tensor& weights = {},
+             int64_t padding = -1) {
+  return std::get<0>(torch::embedding_bag(table, bags.tokens, bags.offsets, false, mode, false, weights,
+                                          /*include_last_offset=*/false, padding));
+}
+
+// Running statistics of `channels`.
+Tensor running_mean(int64_t channels, const Tensor& like) {
+  return torch::arange(channels, like.options()) / 10;
+}
+
+Tensor running_variance(int64_t channels, const Tensor& like) {
+  return torch::arange(1, channels + 1, like.options()) / 4;
 }
 
 }  // namespace
@@ -199,6 +228,91 @@ std::vector<Model> layer_models() {
                   {{6}, {4, 1}},
                   normal_rows({4, 6}),
                   [](const Tensors& p, Tensor x) { return ((x / (p[0] + 0.5)) / p[1]).tanh().flatten(1); }});
+  list.push_back({"bags of tokens of different sizes, also none",
+                  {"embedding bag"},
+                  {{7, 3}, {7, 3}},
+                  token_rows(7, {7}),
+                  [](const Tensors& p, Tensor x) {
+                    const Bags bags = bags_of(x);
+                    const Tensor weights = (bags.tokens.to(p[0].scalar_type()) - 2) / 3;
+                    return embed(p[0], bags, kSum, weights).tanh() + embed(p[1], bags, kMean, {}, 2).sin() +
+                           embed(p[1], bags, kSum);
+                  }});
+  list.push_back({"the largest of bags of tokens",
+                  {"embedding bag"},
+                  {{7, 3}, {7, 1}},
+                  token_rows(7, {7}),
+                  [](const Tensors& p, Tensor x) {
+                    const Bags bags = bags_of(x);
+                    return embed(p[0], bags, kMax).sin() * embed(p[0], bags, kMax, {}, 3) +
+                           embed(p[1], bags, kMax) * embed(p[1], bags, kSum);
+                  }});
+  list.push_back({"several bags of each sample, first by bag",
+                  {"embedding bag"},
+                  {{6, 3}, {6, 3}},
+                  token_rows(6, {4, 5}),
+                  [](const Tensors& p, Tensor x) {
+                    const int64_t n = x.size(0);
+                    const Bags bags{x.transpose(0, 1).reshape({-1}), torch::arange(0, 20 * n, 5)};
+                    const Tensor h = embed(p[0], bags, kMean) * embed(p[1], bags, kMax);
+                    return h.view({4, n, 3}).tanh().sum(0);
+                  }});
+  list.push_back({"batch norm with fixed statistics",
+                  {"batch norm"},
+                  {{4}, {4}, {3, 4}, {3}, {3}},
+                  normal_rows({4, 5}),
+                  [](const Tensors& p, Tensor x) {
+                    x = torch::batch_norm(x, p[0], p[1], running_mean(4, x), running_variance(4, x), false,
+                                          0.1, 1e-5, false);
+                    x = torch::linear(x.tanh().mean(2), p[2]);
+                    return torch::batch_norm(x, p[3], p[4], running_mean(3, x), running_variance(3, x), false,
+                                             0.1, 1e-5, false)
+                        .sin();
+                  }});
+  list.push_back({"instance norm",
+                  {"repeated parameter", "batch norm", "convolution"},
+                  {{4, 2, 3, 3}, {4}, {4}, {4}, {4}, {4}},
+                  normal_rows({2, 5, 6}),
+                  [](const Tensors& p, Tensor x) {
+                    x = torch::conv2d(x, p[0], p[1]).tanh();
+                    x = torch::instance_norm(x, p[2], p[3], {}, {}, true, 0.1, 1e-5, false).tanh();
+                    return torch::instance_norm(x, p[4], p[5], running_mean(4, x), running_variance(4, x),
+                                                false, 0.1, 1e-5, false)
+                        .sin()
+                        .mean(at::IntArrayRef({2, 3}));
+                  }});
+  list.push_back({"learned slopes",
+                  {"learned slope"},
+                  {{1}, {4}, {3, 4}, {3}},
+                  normal_rows({4, 3, 2}),
+                  [](const Tensors& p, Tensor x) {
+                    x = torch::prelu(torch::prelu(x, p[0]).sin(), p[1]).flatten(2).mean(2);
+                    return torch::prelu(torch::linear(x, p[2]), p[3]);
+                  }});
+  list.push_back({"normalisation by root mean squares",
+                  {"multiplied parameter", "linear without bias"},
+                  {{5}, {4, 5}, {4}},
+                  normal_rows({3, 5}),
+                  [](const Tensors& p, Tensor x) {
+                    const auto normalised = [](const Tensor& h, const Tensor& gain) {
+                      return h * torch::rsqrt(h.pow(2).mean(-1, true) + 1e-6) * gain;
+                    };
+                    return normalised(torch::linear(normalised(x, p[0]), p[1]), p[2]).tanh().sum(1);
+                  }});
+  list.push_back(
+      {"attention with heads by hand",
+       {"linear"},
+       {{12, 4}, {12}, {4, 4}, {4}},
+       normal_rows({5, 4}),
+       [](const Tensors& p, Tensor x) {
+         const auto qkv = torch::linear(x, p[0], p[1]).view({-1, 5, 3, 2, 2}).unbind(2);
+         const Tensor q = qkv[0].transpose(1, 2), k = qkv[1].transpose(1, 2);
+         const Tensor seen = torch::ones({5, 5}, torch::kBool).tril();
+         const Tensor scores =
+             (q.matmul(k.transpose(2, 3)) / std::sqrt(2.0)).masked_fill(seen.logical_not(), -1e9).softmax(-1);
+         const Tensor a = scores.matmul(qkv[2].transpose(1, 2)).transpose(1, 2).reshape({-1, 5, 4});
+         return torch::linear(a, p[2], p[3]).tanh().select(1, -1);
+       }});
   return list;
 }
 

@@ -1,6 +1,8 @@
-// The gain and shift of layer normalisation and group normalisation: out = gain * xhat + shift, with
+// The gain and shift of layer, group and batch normalisation: out = gain * xhat + shift, with
 // xhat = (x - mean) * rstd taken from what the operation saved. Per sample the gradient of the gain is the
-// sum over positions of g * xhat, that of the shift the sum of g.
+// sum over positions of g * xhat, that of the shift the sum of g. Batch normalisation keeps samples apart
+// with its running statistics only (eval mode), or where each channel is one sample's own: so are the
+// instances of instance normalisation, whose gain and shift are repeated parameters (affine.cc).
 #include "discreet/dp/rules/row_gradients.h"
 #include "discreet/dp/rules/row_kernels.h"
 #include "discreet/dp/rules/rule.h"
@@ -59,11 +61,44 @@ std::unique_ptr<Gradients> group_norm(Node& node, uint32_t input, const at::Tens
                                         Shape{channels});
 }
 
+constexpr int64_t kChannelDimension = 1;
+
+Shape of_channels(const Shape& out) {
+  Shape shape(out.size(), 1);
+  shape[kChannelDimension] = out[kChannelDimension];
+  return shape;
+}
+
+std::string refuse_batch_norm(Node& node, uint32_t input, const Layout& layout) {
+  if (input == 0) return "it stands where the rows of the batch are expected";
+  const Shape out = output_shape(node);
+  if (std::string reason = broadcast_refusal(out, layout, of_channels(out)); !reason.empty()) return reason;
+  if (dynamic_cast<saved::NativeBatchNormBackward0&>(node).training && layout.samples() > 1 &&
+      !layout.sole_owner())
+    return "in training mode it mixes the samples of the batch: use group normalisation";
+  return "";
+}
+
+std::unique_ptr<Gradients> batch_norm(Node& node, uint32_t input, const at::Tensor& g, const Layout& layout) {
+  auto& norm = dynamic_cast<saved::NativeBatchNormBackward0&>(node);
+  const Shape shape = of_channels(g.sizes().vec()), own{shape[kChannelDimension]};
+  if (input != kGainSlot) return std::make_unique<RowGradients>(summed_to(g, layout, shape), own);
+  const auto saved_double = [&](const torch::autograd::SavedVariable& variable) {
+    return unpack(variable, node).to(at::kDouble).view(shape);
+  };
+  const at::Tensor mean = saved_double(norm.training ? norm.result1_ : norm.running_mean_);
+  const at::Tensor rstd =
+      norm.training ? saved_double(norm.result2_) : (saved_double(norm.running_var_) + norm.eps).rsqrt();
+  const at::Tensor part = (unpack(norm.input_, node) - mean).mul_(rstd).mul_(g);
+  return std::make_unique<RowGradients>(summed_to(part, layout, shape), own);
+}
+
 }  // namespace
 
 namespace rules {
-extern const Rule kLayerNorm, kGroupNorm;
+extern const Rule kLayerNorm, kGroupNorm, kBatchNorm;
 const Rule kLayerNorm{"layer norm", "NativeLayerNormBackward0", refuse_layer_norm, layer_norm};
 const Rule kGroupNorm{"group norm", "NativeGroupNormBackward0", refuse_group_norm, group_norm};
+const Rule kBatchNorm{"batch norm", "NativeBatchNormBackward0", refuse_batch_norm, batch_norm};
 }  // namespace rules
 }  // namespace discreet

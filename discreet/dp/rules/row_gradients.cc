@@ -27,6 +27,7 @@ bool RowGradients::absorb(Gradients& other) {
 }
 
 at::Tensor summed_to(const at::Tensor& x, const Layout& layout, const libtorch::Shape& shape) {
+  if (x.dim() == 0) return summed_to(x.unsqueeze(0), layout, {1});
   const at::Tensor split =
       layout.samples() == 1 ? x.unsqueeze(0) : layout.split_out(x);  // [samples, dimensions of x]
   const int64_t missing = x.dim() - static_cast<int64_t>(shape.size());
@@ -40,7 +41,7 @@ at::Tensor summed_to(const at::Tensor& x, const Layout& layout, const libtorch::
 
 std::string broadcast_refusal(const libtorch::Shape& out, const Layout& layout,
                               const libtorch::Shape& shape) {
-  if (layout.samples() == 1) return "";
+  if (layout.samples() == 1 || layout.keys() == 1) return "";
   const auto place = layout.place(out);
   if (!place) return "no single dimension of the result is the batch";
   const int64_t dimension =

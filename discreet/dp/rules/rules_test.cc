@@ -19,7 +19,8 @@ using namespace testing_models;
 
 std::vector<Model> models() {
   std::vector<Model> all;
-  for (const auto& list : {layer_models(), layout_models(), recurrent_models(), parameter_models()})
+  for (const auto& list :
+       {layer_models(), product_models(), layout_models(), recurrent_models(), parameter_models()})
     all.insert(all.end(), list.begin(), list.end());
   return all;
 }

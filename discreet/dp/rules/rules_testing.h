@@ -49,7 +49,8 @@ inline std::function<Tensor(int64_t)> token_rows(int64_t vocabulary, std::vector
 }
 
 std::vector<Model> layer_models();
-std::vector<Model> layout_models();  // batches that move, rows that indices choose, parts and their joining
+std::vector<Model> product_models();  // of batches with parameters: batched, bilinear, with vectors
+std::vector<Model> layout_models();   // batches that move, rows that indices choose, parts and their joining
 std::vector<Model> recurrent_models();  // RNN, LSTM, GRU, packed sequences
 std::vector<Model> parameter_models();  // views and functions of parameters, many uses of one
 

@@ -1,0 +1,78 @@
+#include "discreet/dp/rules/token_gradients.h"
+
+#include "discreet/dp/rules/row_kernels.h"
+#include "discreet/dp/rules/weighted_rows.h"
+
+namespace discreet {
+
+SquaredNorms TokenGradients::squared_norms() {
+  const int64_t samples = read_.tokens.size(0), names = by_number() ? shape_[0] * shape_[1] : shape_[0];
+  const Parts parts = parts_of(at::arange(samples, read_.tokens.options()));
+  const auto [pairs, inverse, counts] =
+      at::_unique2(parts.samples * names + parts.tokens, /*sorted=*/true, /*return_inverse=*/true);
+  at::Tensor summed = at::zeros({pairs.size(0), parts.g.size(1)}, parts.g.options());
+  summed.index_add_(0, inverse, parts.g);
+  at::Tensor squared = at::zeros({samples}, summed.options());
+  squared.index_add_(0, pairs.div(names, "floor"), row_squares(summed));
+  return {squared, {}};
+}
+
+void TokenGradients::add_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) {
+  const WeightedRows rows(weights, begin, end);
+  if (rows.empty()) return;
+  Parts parts = parts_of(rows.take(at::arange(read_.tokens.size(0), read_.tokens.options())));
+  parts.g.mul_(rows.weights().index_select(0, parts.samples).unsqueeze(1));
+  add(parts, sum);
+}
+
+at::Tensor TokenGradients::gradient(int64_t begin, int64_t end) {
+  at::Tensor sum = at::zeros(shape_, read_.g.options().dtype(at::kDouble));
+  add(parts_of(at::arange(begin, end, read_.tokens.options())), sum);
+  return sum;
+}
+
+bool TokenGradients::absorb(Gradients& other) {
+  auto* more = dynamic_cast<TokenGradients*>(&other);
+  if (more == nullptr || more->shape_ != shape_ || more->by_number() != by_number()) return false;
+  const auto weights = [](const ReadTokens& read) {
+    return read.weights.defined() ? read.weights
+                                  : at::ones_like(read.tokens, read.g.options().dtype(at::kDouble));
+  };
+  if (read_.weights.defined() || more->read_.weights.defined())
+    read_.weights = at::cat({weights(read_), weights(more->read_)}, 1);
+  read_.tokens = at::cat({read_.tokens, more->read_.tokens}, 1);
+  read_.positions = at::cat({read_.positions, more->read_.positions + read_.g.size(1)}, 1);
+  read_.g = at::cat({read_.g, more->read_.g}, 1);
+  return true;
+}
+
+std::optional<Factors> TokenGradients::factors() {
+  if (by_number()) return {};
+  const at::Tensor row = read_.positions.unsqueeze(2).expand({-1, -1, read_.g.size(2)});
+  at::Tensor g = read_.g.gather(1, row).masked_fill(read_.tokens.eq(ReadTokens::kNone).unsqueeze(2), 0);
+  if (read_.weights.defined()) g = g.to(at::kDouble) * read_.weights.unsqueeze(2);
+  return Factors{{}, read_.tokens.clamp_min(0), g};
+}
+
+TokenGradients::Parts TokenGradients::parts_of(const at::Tensor& samples) const {
+  const at::Tensor found = read_.tokens.index_select(0, samples).ne(ReadTokens::kNone).nonzero();
+  const at::Tensor among = found.select(1, 0), sample = samples.index_select(0, among);
+  const int64_t t = read_.tokens.size(1), rows = read_.g.size(1);
+  const at::Tensor token = sample * t + found.select(1, 1);
+  const auto of_token = [&](const at::Tensor& x) { return x.reshape({-1}).index_select(0, token); };
+  const at::Tensor row = sample * rows + of_token(read_.positions);
+  at::Tensor g = read_.g.flatten(0, 1).index_select(0, row).to(at::kDouble, false, /*copy=*/true);
+  if (read_.weights.defined()) g.mul_(of_token(read_.weights).unsqueeze(1));
+  return {among, of_token(read_.tokens), g};
+}
+
+void TokenGradients::add(const Parts& parts, at::Tensor sum) const {
+  if (by_number()) {
+    sum.index_put_({parts.tokens.div(shape_[1], "floor"), parts.tokens.remainder(shape_[1])},
+                   parts.g.squeeze(1), /*accumulate=*/true);
+  } else {
+    sum.index_add_(0, parts.tokens, parts.g);
+  }
+}
+
+}  // namespace discreet
