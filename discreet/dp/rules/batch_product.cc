@@ -16,7 +16,8 @@ using namespace libtorch;
 class GroupedProducts : public Gradients {
  public:
   // left [samples, groups, t, m], right [samples, groups, t, k]
-  GroupedProducts(at::Tensor left, at::Tensor right) : left_(std::move(left)), right_(std::move(right)) {}
+  GroupedProducts(const at::Tensor& left, const at::Tensor& right)
+      : left_(at_least_float(left)), right_(at_least_float(right)) {}
 
   SquaredNorms squared_norms() override {
     SquaredNorms result = outer::squared_norms(left_.flatten(0, 1), right_.flatten(0, 1));
@@ -87,7 +88,7 @@ std::unique_ptr<Gradients> factor(const at::Tensor& other, const at::Tensor& g, 
   };
   at::Tensor from = arranged(other), to = arranged(g);
   if (!right) std::swap(from, to);
-  return std::make_unique<GroupedProducts>(std::move(from), std::move(to));
+  return std::make_unique<GroupedProducts>(from, to);
 }
 
 std::string refuse_bmm(Node& node, uint32_t input, const Layout& layout) {
@@ -109,7 +110,7 @@ std::unique_ptr<Gradients> baddbmm_gradients(Node& node, uint32_t input, const a
                                              const Layout& layout) {
   auto& baddbmm = dynamic_cast<saved::BaddbmmBackward0&>(node);
   const double scale = (input == 0 ? baddbmm.beta : baddbmm.alpha).to<double>();
-  const at::Tensor scaled = scale == 1 ? g : g * scale;
+  const at::Tensor scaled = scale == 1 ? g : at_least_float(g) * scale;
   if (input == 0) {
     const Shape shape = input_shape(node.next_edge(0));
     return std::make_unique<RowGradients>(summed_to(scaled, layout, shape), shape);

@@ -2,7 +2,6 @@
 // Per sample the gradient of W is the sum over its rows of g x a x b (outer products of three), whose squared
 // norm is the sum over pairs of rows of (g.g')(a.a')(b.b').
 #include <algorithm>
-#include <cmath>
 
 #include "discreet/dp/operations.h"
 #include "discreet/dp/rules/outer_products.h"
@@ -17,8 +16,8 @@ using namespace libtorch;
 class TripleProducts : public Gradients {
  public:
   // g [samples, t, o], a [samples, t, m], b [samples, t, k]
-  TripleProducts(at::Tensor g, at::Tensor a, at::Tensor b)
-      : g_(std::move(g)), a_(std::move(a)), b_(std::move(b)) {}
+  TripleProducts(const at::Tensor& g, const at::Tensor& a, const at::Tensor& b)
+      : g_(at_least_float(g)), a_(at_least_float(a)), b_(at_least_float(b)) {}
 
   SquaredNorms squared_norms() override {
     const int64_t samples = g_.size(0), t = g_.size(1);
@@ -35,9 +34,8 @@ class TripleProducts : public Gradients {
       };
       result.squared.slice(0, begin, end).copy_((pairs(g_) * pairs(a_) * pairs(b_)).sum({1, 2}).clamp_min(0));
     }
-    // sum_t |g_t| |a_t| |b_t| <= |g| |a| |b|; a square in double has half of its digits for the norm (compare
-    // outer_products.cc). The sums below are in double, too.
-    result.error = squares.sqrt() * (4 * std::sqrt(static_cast<double>(t)) * 0x1p-26);
+    // sum_t |g_t| |a_t| |b_t| <= |g| |a| |b|; the sums below are in double.
+    result.error = squares.sqrt() * outer::ghost_error(t, 3 * widths);
     return result;
   }
 

@@ -48,10 +48,10 @@ bool TokenGradients::absorb(Gradients& other) {
 
 std::optional<Factors> TokenGradients::factors() {
   if (by_number()) return {};
-  const at::Tensor row = read_.positions.unsqueeze(2).expand({-1, -1, read_.g.size(2)});
-  at::Tensor g = read_.g.gather(1, row).masked_fill(read_.tokens.eq(ReadTokens::kNone).unsqueeze(2), 0);
-  if (read_.weights.defined()) g = g.to(at::kDouble) * read_.weights.unsqueeze(2);
-  return Factors{{}, read_.tokens.clamp_min(0), g};
+  const at::Tensor none = read_.tokens == ReadTokens::kNone;
+  at::Tensor g = read_.g.gather(1, read_.positions.unsqueeze(2).expand({-1, -1, shape_[1]}));
+  if (read_.weights.defined()) g = (g.to(at::kDouble) * read_.weights.unsqueeze(2)).to(read_.g.scalar_type());
+  return Factors{{}, read_.tokens.masked_fill(none, 0), g.masked_fill(none.unsqueeze(2), 0)};
 }
 
 TokenGradients::Parts TokenGradients::parts_of(const at::Tensor& samples) const {

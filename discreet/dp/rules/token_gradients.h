@@ -25,7 +25,8 @@ class TokenGradients : public Gradients {
   // shape: [vocabulary, width]
   TokenGradients(const ReadTokens& read, libtorch::Shape shape)
       : shape_(std::move(shape)),
-        read_{read.tokens.contiguous(), read.positions.contiguous(), read.weights, read.g.contiguous()} {}
+        read_{read.tokens.contiguous(), read.positions.contiguous(), read.weights,
+              libtorch::at_least_float(read.g).contiguous()} {}
 
   SquaredNorms squared_norms() override;
   void add_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) override;

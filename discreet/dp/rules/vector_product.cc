@@ -54,7 +54,7 @@ std::unique_ptr<Gradients> addmv_gradients(Node& node, uint32_t input, const at:
                                            const Layout& layout) {
   auto& addmv = dynamic_cast<saved::AddmvBackward0&>(node);
   const double scale = (input == 0 ? addmv.beta : addmv.alpha).to<double>();
-  const at::Tensor scaled = scale == 1 ? g : g * scale;
+  const at::Tensor scaled = scale == 1 ? g : at_least_float(g) * scale;
   if (input == 0) {
     const Shape shape = input_shape(node.next_edge(0));
     return std::make_unique<RowGradients>(summed_to(scaled, layout, shape), shape);
