@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "discreet/base/error.h"
+#include "discreet/base/text.h"
 #include "discreet/dp/adaptive_clip.h"
 #include "discreet/dp/clip_piece.h"
 #include "discreet/dp/processes.h"
@@ -53,7 +54,7 @@ std::vector<at::Tensor> Clipper::zeros() const {
 }
 
 void Clipper::add(const at::Tensor& output, const at::Tensor& output_gradient,
-                  const std::vector<int64_t>& unit_starts) {
+                  const std::vector<int64_t>& unit_starts, const at::Tensor& weights) {
   at::NoGradGuard no_grad;
   const int64_t batch = graph_.batch_dimension;
   if (!output.defined() || output.dim() <= batch || !output.sizes().equals(output_gradient.sizes()))
@@ -65,14 +66,30 @@ void Clipper::add(const at::Tensor& output, const at::Tensor& output_gradient,
   if (!unit_starts.empty() &&
       (unit_starts.front() != 0 || !ascending || unit_starts.back() >= output.size(batch)))
     refuse("unit_starts must ascend from 0 and stay below the number of rows");
+  const int64_t units = unit_starts.empty() ? output.size(batch) : static_cast<int64_t>(unit_starts.size());
+  std::vector<double> unit_weights(units, 1.0);
+  if (weights.defined()) {
+    if (weights.dim() != 1 || weights.size(0) != units)
+      refuse("weights must be one number for each of the " + std::to_string(units) + " units");
+    const at::Tensor numbers = weights.to(at::kDouble).cpu().contiguous();
+    std::copy_n(numbers.data_ptr<double>(), units, unit_weights.begin());
+  }
+  for (const double weight : unit_weights) check_weight(weight);
   ClipPiece piece(parameters_, groups_, clipping_, graph_, output, output_gradient, unit_starts);
   empty_ = false;
-  piece.clip(&counts_, &count_);
+  piece.clip(unit_weights, &counts_, &count_);
   piece.add_to(sums_);
 }
 
-void Clipper::add_unit(const std::vector<at::Tensor>& gradient) {
+void Clipper::check_weight(double weight) const {
+  if (!(weight >= 0 && weight <= clipping_.max_weight))
+    refuse("the weight of a unit must be from 0 to clipping.max_weight, " +
+           format_number(clipping_.max_weight));
+}
+
+void Clipper::add_unit(const std::vector<at::Tensor>& gradient, double weight) {
   at::NoGradGuard no_grad;
+  check_weight(weight);
   if (gradient.size() != parameters_.size()) refuse("add_unit needs a gradient for each trained parameter");
   std::vector<at::Tensor> parts;
   for (size_t p = 0; p < gradient.size(); ++p)
@@ -101,11 +118,11 @@ void Clipper::add_unit(const std::vector<at::Tensor>& gradient) {
   if (groups_.size() == 1) count_ += count_part(norm, groups_[0].max_grad_norm);
   for (size_t g = 0; g < groups_.size(); ++g)
     for (size_t p : groups_[g].parameters)
-      if (parts[p].defined()) sums_[p].add_(parts[p], factors[g]);
+      if (parts[p].defined()) sums_[p].add_(parts[p], factors[g] * weight);
 }
 
 double Clipper::sensitivity() const {
-  return max_grad_norm_ * (1 + kMargin);
+  return max_grad_norm_ * clipping_.max_weight * (1 + kMargin);
 }
 
 ClippedSum Clipper::take() {

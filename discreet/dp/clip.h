@@ -68,14 +68,15 @@ class Clipper {
   // Adds the clipped gradients of one piece of a batch. output [rows, ...] with its graph (the rows are its
   // dimension GraphOptions::batch_dimension); output_gradient, of the same shape: row i is the gradient of
   // row i's own loss, any mean undone. unit_starts: the first row of each unit, ascending from 0 (rows of a
-  // unit are consecutive, and a unit is never split between calls); empty: each row is a unit. Throws
-  // kUnsupported (graph.h); nothing is added then.
+  // unit are consecutive, and a unit is never split between calls); empty: each row is a unit.
+  // weights: of each unit, from 0 to Clipping::max_weight; undefined: all are 1. Throws kUnsupported
+  // (graph.h) and kInvalidArgument; nothing is added then.
   void add(const at::Tensor& output, const at::Tensor& output_gradient,
-           const std::vector<int64_t>& unit_starts = {});
+           const std::vector<int64_t>& unit_starts = {}, const at::Tensor& weights = {});
 
   // Adds one unit's clipped gradient, given in full: one tensor for each trained parameter, in its shape;
   // undefined ones are zero.
-  void add_unit(const std::vector<at::Tensor>& gradient);
+  void add_unit(const std::vector<at::Tensor>& gradient, double weight = 1);
 
   // The sum of all that was added since the last call; zero where nothing was.
   ClippedSum take();
@@ -94,6 +95,7 @@ class Clipper {
 
  private:
   std::vector<at::Tensor> zeros() const;
+  void check_weight(double weight) const;
 
   std::vector<TrainedParameter> parameters_;
   Clipping clipping_;

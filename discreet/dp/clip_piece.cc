@@ -110,7 +110,7 @@ void ClipPiece::choose_way(Uses& uses, const at::Tensor& parameter) {
   uses.way = Way::kTogether;
 }
 
-void ClipPiece::clip(ClipCounts* counts, double* count) {
+void ClipPiece::clip(const std::vector<double>& weights, ClipCounts* counts, double* count) {
   for (Group& group : groups_) take_norms(group);
   for (int64_t unit = 0; unit < units_; ++unit) {
     const bool finite = std::all_of(groups_.begin(), groups_.end(), [&](const Group& group) {
@@ -123,7 +123,7 @@ void ClipPiece::clip(ClipCounts* counts, double* count) {
     } else {
       for (Group& group : groups_) {
         const double norm = std::sqrt(group.squared[unit]);
-        group.factors[unit] = group.factor.max_grad_norm / group.factor.divisor(norm);
+        group.factors[unit] = weights[unit] * (group.factor.max_grad_norm / group.factor.divisor(norm));
         clipped = clipped || norm > group.factor.max_grad_norm;
         if (groups_.size() == 1) *count += count_part(norm, group.factor.max_grad_norm);
       }

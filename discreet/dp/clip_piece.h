@@ -50,9 +50,9 @@ class ClipPiece {
             const Clipping& clipping, const GraphOptions& graph, const at::Tensor& output,
             const at::Tensor& output_gradient, const std::vector<int64_t>& unit_starts);
 
-  // The units' factors; 0 in every group where a gradient is not finite, which adds nothing to `count`
-  // either.
-  void clip(ClipCounts* counts, double* count);
+  // The units' factors, times their weights; 0 in every group where a gradient is not finite, which adds
+  // nothing to `count` either.
+  void clip(const std::vector<double>& weights, ClipCounts* counts, double* count);
   void add_to(std::vector<at::Tensor>& sums);
 
  private:

@@ -71,6 +71,7 @@ std::vector<BoundedGroup> bounded_groups(const Clipping& clipping, const std::ve
   if (!positive(max_grad_norm)) refuse("max_grad_norm must be a finite number above 0");
   if (clipping.normalise && !positive(clipping.stability))
     refuse("clipping.stability must be a finite number above 0");
+  if (!positive(clipping.max_weight)) refuse("clipping.max_weight must be a finite number above 0");
   if (!clipping.groups.empty() && clipping.style != Clipping::Style::kPerGroup)
     refuse("clipping.groups goes with Clipping::Style::kPerGroup");
   switch (clipping.style) {

@@ -28,6 +28,9 @@ struct Clipping {
   std::vector<ClipGroup> groups = {};  // with kPerGroup
   bool normalise = false;
   double stability = 0.01;  // with normalise: above 0, finite
+  // A unit may count more or less than others (PrivacyEngine::weigh): after the clip it is multiplied by its
+  // weight, at most this, and the sensitivity by this. Above 0, finite.
+  double max_weight = 1;
 };
 
 // The parameters' indices and the bound of one group.

@@ -130,6 +130,38 @@ TEST_P(GroupedSum, EachUnitStaysWithinTheSensitivity) {
   EXPECT_GE(largest, 0.49);
 }
 
+TEST_P(GroupedSum, WeighsUnitsAfterTheClip) {
+  Clipping clipping = GetParam();
+  clipping.max_weight = 2.5;
+  const Tensor weights = torch::tensor({0.0, 0.5, 1.0, 2.0, 2.5, 0.25, 1.5}, torch::kDouble);
+  Clipper together(parameters, 0.5, clipping), apart(parameters, 0.5, clipping);
+  together.add(forward(x), g, {}, weights);
+  std::vector<Tensor> expected;
+  for (const auto& parameter : parameters) expected.push_back(torch::zeros_like(parameter.tensor));
+  for (int64_t i = 0; i < x.size(0); ++i) {
+    apart.add_unit(gradient(i), weights[i].item<double>());
+    Clipper alone(parameters, 0.5, GetParam());
+    alone.add_unit(gradient(i));
+    const ClippedSum part = alone.take();
+    for (size_t p = 0; p < expected.size(); ++p) expected[p] = expected[p] + part.tensors()[p] * weights[i];
+  }
+  for (Clipper* clipper : {&together, &apart}) {
+    const ClippedSum sum = clipper->take();
+    EXPECT_DOUBLE_EQ(sum.sensitivity(), 0.5 * 2.5 * (1 + 0x1p-10));
+    for (size_t p = 0; p < expected.size(); ++p)
+      EXPECT_LE((sum.tensors()[p] - expected[p]).norm().item<double>(),
+                1e-10 * expected[p].norm().item<double>());
+  }
+  for (const double wrong : {-0.1, 2.6, static_cast<double>(NAN)}) {
+    EXPECT_THROW(together.add(forward(x), g, {}, torch::full({7}, wrong, torch::kDouble)), Error);
+    EXPECT_THROW(apart.add_unit(gradient(0), wrong), Error);
+  }
+  EXPECT_THROW(together.add(forward(x), g, {}, weights.slice(0, 1)), Error);
+  clipping.max_weight = 0.5;
+  Clipper light(parameters, 0.5, clipping);
+  EXPECT_THROW(light.add(forward(x), g), Error);  // a unit counts 1 where nothing is said
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Styles, GroupedSum,
     testing::Values(Clipping{}, Clipping{.normalise = true}, Clipping{.style = Clipping::Style::kPerLayer},

@@ -73,6 +73,7 @@ void PrivacyEngine::State::join() {
   same.add("max_grad_norm", options.max_grad_norm);
   same.add("clipping.style", static_cast<double>(options.clipping.style));
   same.add("clipping.normalise", options.clipping.normalise ? "yes" : "no");
+  same.add("clipping.max_weight", options.clipping.max_weight);
   same.add("clipping.stability", options.clipping.stability);
   for (const ClipGroup& group : options.clipping.groups)
     same.add("clipping.groups of '" + group.prefix + "'", group.max_grad_norm);

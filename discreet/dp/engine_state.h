@@ -33,7 +33,7 @@ struct PrivacyEngine::State : std::enable_shared_from_this<PrivacyEngine::State>
   void check_forward(const std::function<at::Tensor(at::Tensor)>& forward, const at::Tensor& x);
   void backward(const std::vector<at::Tensor>& outputs, const at::Tensor& gradient, int64_t used_ticket);
   // One unit: the gradient of its own output flows back alone.
-  void add_unit(const at::Tensor& output, const at::Tensor& gradient);
+  void add_unit(const at::Tensor& output, const at::Tensor& gradient, double weight);
   void check_frozen() const;  // no parameter is trained that the engine does not know
   void release();
   void enter_in_ledger(const Loader::Fetch& fetch, int64_t rows, bool units);
@@ -67,6 +67,7 @@ struct PrivacyEngine::State : std::enable_shared_from_this<PrivacyEngine::State>
   int64_t next = 0;               // the first piece not handed out
   std::shared_ptr<const PoissonDraws> source_of_draw;
   std::shared_ptr<const PoissonDraws> latest;  // of the loader that was made last
+  at::Tensor weights;                          // of the units of the piece that was handed out
   int64_t ticket = 0;                          // of the last watched output
   int64_t steps;
 

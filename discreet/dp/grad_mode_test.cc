@@ -96,6 +96,32 @@ TEST_F(GradModes, TheFirstBatchIsChecked) {
   }
 }
 
+// By either way, with nearly no noise and every unit in the draw.
+TEST_F(GradModes, WeighUnits) {
+  for (const GradMode mode : {GradMode::kGraph, GradMode::kExactSlow}) {
+    const auto released = [&](double weight) {
+      PrivacyOptions options = usual();
+      options.batch_size = 200;
+      options.noise_multiplier = 1e-6;
+      options.clipping.max_weight = 4;
+      options.grad_mode = mode;
+      const auto made = engine(options);
+      for (const auto& batch : made->loader(data, 1)) {
+        optimizer.zero_grad();
+        const Tensor out = made->watch([&](Tensor x) { return net->forward(x); }, batch.data);
+        made->weigh(torch::full({200}, weight));
+        EXPECT_THAT(message_of([&] { made->weigh(torch::full({200}, 4.1)); }), HasSubstr("max_weight"));
+        EXPECT_THAT(message_of([&] { made->weigh(torch::ones({3})); }), HasSubstr("one number for each"));
+        loss(out, batch.target).backward();
+      }
+      return gradients();
+    };
+    const Tensor one = released(1), three = released(3), none = released(0);
+    EXPECT_LE((three - 3 * one).norm().item<double>(), 1e-4 * one.norm().item<double>());
+    EXPECT_LE(none.norm().item<double>(), 1e-4 * one.norm().item<double>());
+  }
+}
+
 TEST_F(GradModes, RefuseWhatDoesNotGoTogether) {
   const auto with = [&](const std::function<void(PrivacyOptions&)>& change) {
     PrivacyOptions options = usual();

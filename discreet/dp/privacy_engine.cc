@@ -264,26 +264,44 @@ void PrivacyEngine::State::backward(const std::vector<at::Tensor>& outputs, cons
     const bool mean = options.loss_reduction == Reduction::kMean;
     const at::Tensor of_sums = mean ? gradient * static_cast<double>(piece.rows.size()) : gradient;
     if (options.grad_mode == GradMode::kGraph) {
-      clipper.add(outputs[0], of_sums, piece.unit_starts);
+      clipper.add(outputs[0], of_sums, piece.unit_starts, weights);
     } else {
-      int64_t begin = 0;
+      int64_t begin = 0, unit = 0;
       for (const at::Tensor& output : outputs) {
         const int64_t rows = output.size(options.batch_dimension);
-        add_unit(output, of_sums.slice(options.batch_dimension, begin, begin + rows));
+        add_unit(output, of_sums.slice(options.batch_dimension, begin, begin + rows),
+                 weights.defined() ? weights[unit++].item<double>() : 1.0);
         begin += rows;
       }
     }
   }
   phase = Phase::kIdle;
+  weights = {};
   gradients.set({});
   if (next == static_cast<int64_t>(pieces.size())) release();
 }
 
-void PrivacyEngine::State::add_unit(const at::Tensor& output, const at::Tensor& gradient) {
+void PrivacyEngine::State::add_unit(const at::Tensor& output, const at::Tensor& gradient, double weight) {
   std::vector<at::Tensor> parameters;
   for (const TrainedParameter& parameter : clipper.parameters()) parameters.push_back(parameter.tensor);
   clipper.add_unit(torch::autograd::grad({output}, parameters, {gradient}, /*retain_graph=*/true,
-                                         /*create_graph=*/false, /*allow_unused=*/true));
+                                         /*create_graph=*/false, /*allow_unused=*/true),
+                   weight);
+}
+
+void PrivacyEngine::weigh(const torch::Tensor& weights) {
+  State& state = *state_;
+  if (state.phase == Phase::kIdle) refuse("weigh() without a draw that was handed out");
+  const DrawPiece& piece = state.pieces[state.next - 1];
+  if (piece.rows.empty()) return;  // of nobody
+  const auto units = static_cast<int64_t>(piece.unit_starts.size());
+  if (!weights.defined() || weights.dim() != 1 || weights.size(0) != units)
+    refuse("weigh() needs one number for each of the units that were handed out (" + std::to_string(units) +
+           ")");
+  const at::Tensor numbers = weights.detach().to(at::kDouble);
+  if (!numbers.ge(0).logical_and(numbers.le(state.options.clipping.max_weight)).all().item<bool>())
+    refuse("the weight of a unit must be from 0 to clipping.max_weight");
+  state.weights = numbers;
 }
 
 void PrivacyEngine::State::release() {

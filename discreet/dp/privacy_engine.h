@@ -165,6 +165,12 @@ class PrivacyEngine {
   // GradMode::kExactSlow.
   torch::Tensor watch(const torch::Tensor& output);
 
+  // How much each unit of the batch that was handed out counts, [units], from 0 to clipping.max_weight: its
+  // clipped gradient is multiplied by it. Before backward(). A unit's weight may depend on its own data and
+  // on nothing of the others. Without it each counts 1. (Weights within the loss act before the clip and need
+  // no declaration.)
+  void weigh(const torch::Tensor& weights);
+
   // Upper bound on epsilon at delta of all steps so far, steps_before included: this run alone. It holds for
   // a number of steps that was fixed beforehand; a loop that stops when this reaches a limit, or when results
   // are good, is charged for the steps it might have made.
