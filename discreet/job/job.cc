@@ -148,9 +148,13 @@ void check_name(const std::string& name) {
 TrainJob parse_train_job(const std::vector<std::string>& arguments) {
   TrainJob job;
   Values values = parse_flags(arguments, job.data);
+  const auto processes = [&]() -> std::optional<int64_t> {
+    if (!values.contains("processes")) return std::nullopt;
+    return parse_integer(values, "processes", 1, 64);
+  };
   if (values.contains("resume")) {
     for (const auto& [name, value] : values) {
-      if (name != "resume" && name != "json") {
+      if (name != "resume" && name != "json" && name != "processes") {
         refuse("--" + name +
                " cannot be changed on --resume: an interrupted run goes on with the settings that it began "
                "with");
@@ -159,6 +163,7 @@ TrainJob parse_train_job(const std::vector<std::string>& arguments) {
     if (!job.data.empty()) refuse("--resume takes the package alone; the run remembers where its data is");
     job.resume = values.at("resume");
     job.json = values.contains("json");
+    job.processes = processes();
     return job;
   }
   if (job.data.ends_with(".toml")) {
@@ -201,6 +206,8 @@ TrainJob parse_train_job(const std::vector<std::string>& arguments) {
   job.epochs = number("epochs", 0.01, 10000);
   job.learning_rate = number("learning-rate", 1e-8, 1000);
   job.max_grad_norm = number("max-grad-norm", 1e-8, 1e6);
+  if (const auto clipping = text("clipping")) job.clipping = parse_clipping_mode(*clipping);
+  job.processes = processes();
   job.statistics_share = number("statistics-share", 0.001, 0.5);
   job.holdout = number("holdout", 0, 0.5);
   if (const auto schema = text("schema")) {
@@ -295,6 +302,8 @@ Json TrainJob::to_json() const {
           {"epochs", optional(epochs)},
           {"learning_rate", optional(learning_rate)},
           {"max_grad_norm", optional(max_grad_norm)},
+          {"clipping", to_string(clipping)},
+          {"processes", optional(processes)},
           {"statistics_share", optional(statistics_share)},
           {"schema", schema},
           {"card", card},
@@ -337,6 +346,9 @@ TrainJob TrainJob::from_json(const Json& json) {
     read("epochs", job.epochs);
     read("learning_rate", job.learning_rate);
     read("max_grad_norm", job.max_grad_norm);
+    if (json.contains("clipping"))  // a run of before there was a choice is flat
+      job.clipping = parse_clipping_mode(json.at("clipping").get<std::string>());
+    if (json.contains("processes")) read("processes", job.processes);
     read("statistics_share", job.statistics_share);
     job.schema = json.at("schema");
     job.card = json.at("card");

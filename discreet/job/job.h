@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "discreet/accounting/clipping_mode.h"
 #include "discreet/accounting/relation.h"
 #include "discreet/base/json.h"
 
@@ -27,6 +28,8 @@ struct TrainJob {
   std::optional<double> epochs;
   std::optional<double> learning_rate;
   std::optional<double> max_grad_norm;
+  ClippingMode clipping = ClippingMode::kFlat;
+  std::optional<int64_t> processes;  // on this machine; empty: 1, or on --resume what the run began with
   std::optional<double> statistics_share;
   Json schema;  // declared facts (docs/schema.md); null where nothing is declared
   Json card;    // the owner's answers for card.json (docs/card.md); null where none were given

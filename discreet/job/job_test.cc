@@ -85,20 +85,53 @@ TEST_F(JobFile, UnknownKeysAndWrongTypesAreNamed) {
 }
 
 TEST(Job, SurvivesTheRoundTripThatResumeNeeds) {
-  TrainJob job = parse_train_job({"people.csv", "--target", "income", "--unit", "id", "--epsilon", "1.5",
-                                  "--relation", "replace-one", "--separator", ";", "--header", "no",
-                                  "--seed-for-tests", "7", "--batch-size", "12", "--out", "a/b.discreet"});
+  TrainJob job =
+      parse_train_job({"people.csv",   "--target",         "income",      "--unit",       "id", "--epsilon",
+                       "1.5",          "--relation",       "replace-one", "--separator",  ";",  "--header",
+                       "no",           "--seed-for-tests", "7",           "--batch-size", "12", "--out",
+                       "a/b.discreet", "--clipping",       "adaptive",    "--processes",  "3"});
   const TrainJob again = TrainJob::from_json(Json::parse(job.to_json().dump()));
   EXPECT_EQ(again.to_json(), job.to_json());
   EXPECT_EQ(again.separator, ';');
   EXPECT_EQ(again.header, false);
   EXPECT_EQ(again.seed_for_tests, 7u);
+  EXPECT_EQ(again.clipping, ClippingMode::kAdaptive);
+  EXPECT_EQ(again.processes, 3);
+}
+
+TEST_F(JobFile, ClippingIsOneOfFour) {
+  EXPECT_EQ(parse_train_job({"d.csv"}).clipping, ClippingMode::kFlat);
+  for (const char* mode : {"flat", "per-layer", "normalised", "adaptive"}) {
+    EXPECT_EQ(to_string(parse_train_job({"d.csv", "--clipping", mode}).clipping), mode);
+    const std::string path = write("data = 'x.csv'\nclipping = '" + std::string(mode) + "'\n");
+    EXPECT_EQ(to_string(parse_train_job({path}).clipping), mode);
+  }
+  for (const char* bad : {"ghost", "Flat", "per_layer"})
+    EXPECT_THAT(message_of({"d.csv", "--clipping", bad}),
+                HasSubstr("clipping must be flat, per-layer, normalised or adaptive"));
+}
+
+TEST(Job, AnUnfinishedRunOfBeforeThereWasAChoiceOfClippingIsFlat) {
+  Json job = parse_train_job({"d.csv", "--clipping", "adaptive"}).to_json();
+  job["clipping"] = "ghost";
+  EXPECT_THROW(TrainJob::from_json(job), Error);
+  job.erase("clipping");
+  EXPECT_EQ(TrainJob::from_json(job).clipping, ClippingMode::kFlat);
 }
 
 TEST(Job, ResumeKeepsItsSettings) {
   EXPECT_THAT(message_of({"--resume", "a.discreet", "--epsilon", "4"}),
               HasSubstr("--epsilon cannot be changed on --resume"));
   EXPECT_EQ(parse_train_job({"--resume", "a.discreet"}).resume, "a.discreet");
+  EXPECT_EQ(parse_train_job({"--resume", "a.discreet", "--processes", "3"}).processes,
+            3);  // who works, not what
+}
+
+TEST(Job, ProcessesAreOneToSixtyFour) {
+  EXPECT_FALSE(parse_train_job({"d.csv"}).processes);
+  EXPECT_EQ(parse_train_job({"d.csv", "--processes", "64"}).processes, 64);
+  for (const char* bad : {"0", "65", "1.5", "-2", "two"})
+    EXPECT_THAT(message_of({"d.csv", "--processes", bad}), HasSubstr("--processes: allowed is"));
 }
 
 TEST(Job, HelpNamesEverySetting) {

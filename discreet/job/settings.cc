@@ -27,7 +27,12 @@ constexpr Setting kTrainSettings[] = {
      "expected number of times that each unit is seen"},
     {"learning-rate", kNumber, "L", "the preset's", "1e-8 to 1000", "step length of the optimizer"},
     {"max-grad-norm", kNumber, "C", "the preset's", "1e-8 to 1e6",
-     "clip of each unit's gradient (its L2 norm)"},
+     "clip of each unit's gradient (its L2 norm); with adaptive clipping the first step's"},
+    {"clipping", kText, "HOW", "flat", "flat, per-layer, normalised, adaptive",
+     "one norm for all layers, one for each, every gradient scaled to the clip, or a clip that follows the "
+     "gradients privately"},
+    {"processes", kInteger, "N", "1", "1 to 64",
+     "so many processes of this machine share the work of each step; the guarantee is that of one"},
     {"statistics-share", kNumber, "S", "0.1 for tables, 0.05 for images", "0.001 to 0.5",
      "share of the budget for private statistics; 0 of it is used when everything is declared"},
     {"schema", kText, "FILE", "nothing is declared", "a JSON file, see docs/schema.md",

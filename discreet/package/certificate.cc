@@ -29,6 +29,7 @@ Json phase_to_json(const Phase& phase) {
   if (phase.noise_multiplier) json["noise_multiplier"] = *phase.noise_multiplier;
   if (phase.steps) json["steps"] = *phase.steps;
   if (phase.steps_lost) json["steps_lost"] = *phase.steps_lost;
+  if (phase.clipping) json["clipping"] = to_string(*phase.clipping);
   if (phase.max_grad_norm) json["max_grad_norm"] = *phase.max_grad_norm;
   if (phase.normaliser) json["normaliser"] = *phase.normaliser;
   return json;
@@ -62,6 +63,15 @@ Guarantee read_guarantee(Fields fields) {
   return guarantee;
 }
 
+ClippingMode read_clipping(Fields& fields) {
+  try {
+    return parse_clipping_mode(fields.text("clipping"));
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kInvalidArgument) throw;
+    fields.fail(fields.at("clipping"), "must be flat, per-layer, normalised or adaptive");
+  }
+}
+
 Phase read_phase(Fields fields) {
   Phase phase;
   phase.name = fields.text("name");
@@ -85,6 +95,7 @@ Phase read_phase(Fields fields) {
     phase.noise_multiplier = fields.number("noise_multiplier", 0, kMost);
     phase.steps = fields.integer("steps", 1);
     phase.steps_lost = fields.integer("steps_lost", 0);
+    if (fields.has("clipping")) phase.clipping = read_clipping(fields);
     phase.max_grad_norm = fields.number("max_grad_norm", 0, kMost);
     phase.normaliser = fields.number("normaliser", 0, kMost);
   }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "discreet/accounting/accountant.h"
+#include "discreet/accounting/clipping_mode.h"
 #include "discreet/accounting/event.h"
 #include "discreet/accounting/relation.h"
 #include "discreet/base/json.h"
@@ -40,8 +41,9 @@ struct Phase {
   std::optional<double> epsilon_lower;       // by "pld": no accountant could certify less; of one attempt
   // What the event says, in the words of training; present in "training" only.
   std::optional<double> sample_rate, noise_multiplier, max_grad_norm, normaliser;
-  std::optional<int64_t> steps;       // paid for
-  std::optional<int64_t> steps_lost;  // of these, lost in crashes and not repeated
+  std::optional<ClippingMode> clipping;  // empty in a certificate of before there was a choice: flat
+  std::optional<int64_t> steps;          // paid for
+  std::optional<int64_t> steps_lost;     // of these, lost in crashes and not repeated
 };
 
 // How something that depends on the data was obtained.

@@ -36,6 +36,7 @@ inline Certificate right_certificate() {
   training.noise_multiplier = 1.1;
   training.steps = 300;
   training.steps_lost = 4;
+  training.clipping = ClippingMode::kFlat;
   training.max_grad_norm = 1;
   training.normaliser = 256;
   certificate.guarantee.epsilon = 2 * statistics.epsilon + training.epsilon;

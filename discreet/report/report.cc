@@ -106,12 +106,29 @@ Html spending(const Certificate& certificate) {
          notes;
 }
 
+// What is done with the length of a unit's pull.
+std::string length_words(const Certificate& certificate) {
+  for (const Phase& phase : certificate.phases) {
+    switch (phase.clipping.value_or(ClippingMode::kFlat)) {
+      case ClippingMode::kFlat: break;
+      case ClippingMode::kPerLayer: return "cut to a fixed length, layer by layer";
+      case ClippingMode::kNormalised: return "brought to just below a fixed length, be it longer or shorter";
+      case ClippingMode::kAdaptive:
+        return "cut to a length, which from step to step follows a noisy count of those that were shorter, "
+               "released and paid for with the sum";
+    }
+  }
+  return "cut to a fixed length";
+}
+
 // What one step does, for the reader; the exact statements are answers in nist_table.
 Html method(const Certificate& certificate) {
   Html all = paragraph(
       "In every step a fresh random group of records is drawn. How each of them would like to change "
-      "the model is computed and cut to a fixed length, so that none can pull harder than another; the "
-      "sum is hidden in random noise sized to that length, and only this noisy sum moves the model.");
+      "the model is computed and " +
+      length_words(certificate) +
+      ", so that none can pull harder than that; the sum is hidden in random noise sized to that length, and "
+      "only this noisy sum moves the model.");
   for (const Phase& phase : certificate.phases) {
     std::vector<std::vector<Html>> rows;
     const auto add = [&](std::string_view words, const auto& value) {
@@ -120,7 +137,13 @@ Html method(const Certificate& certificate) {
     add("Chance of a unit to be drawn in a step", phase.sample_rate);
     add("Steps charged", phase.steps);
     add("Noise multiplier (deviation of the noise / clip)", phase.noise_multiplier);
-    add("Clip (longest pull of one unit)", phase.max_grad_norm);
+    if (phase.max_grad_norm) {
+      const ClippingMode clipping = phase.clipping.value_or(ClippingMode::kFlat);
+      rows.push_back({text("Clipping"), text(std::string(to_string(clipping)))});
+      add(clipping == ClippingMode::kAdaptive ? "Clip of the first step (longest pull of one unit)"
+                                              : "Clip (longest pull of one unit)",
+          phase.max_grad_norm);
+    }
     add("Fixed divisor of the noisy sum", phase.normaliser);
     if (!rows.empty()) {
       all += table("Settings of " + phase.name, {{"Setting"}, {"Value", true}}, rows, false);

@@ -110,6 +110,23 @@ TEST(Report, ATestSeedIsSaidAloudAndOnlyThen) {
 }
 
 // By the number that was declared or charged, which the certificate tells: one in it hides no single record.
+TEST(Report, TellsHowGradientsWereClipped) {
+  Certificate one = certificate();
+  const std::string older = render(one);
+  for (const auto& [mode, words] :
+       {std::pair(ClippingMode::kFlat, "cut to a fixed length, so"),
+        std::pair(ClippingMode::kPerLayer, "cut to a fixed length, layer by layer"),
+        std::pair(ClippingMode::kNormalised, "be it longer or shorter"),
+        std::pair(ClippingMode::kAdaptive, "follows a noisy count")}) {
+    one.phases[1].clipping = mode;
+    const std::string page = render(one);
+    EXPECT_TRUE(has(page, words)) << to_string(mode);
+    EXPECT_TRUE(has(page, ">" + std::string(to_string(mode)) + "<"));
+    EXPECT_EQ(has(page, "Clip of the first step"), mode == ClippingMode::kAdaptive);
+    EXPECT_EQ(page == older, mode == ClippingMode::kFlat);  // what one without the field says
+  }
+}
+
 TEST(Report, ADeltaThatIsLargeForSoManyUnitsIsSaid) {
   Certificate one = certificate();  // delta 1e-5
   EXPECT_FALSE(has(render(one), "Delta is large"));

@@ -9,5 +9,6 @@ namespace discreet {
 int run_train(const std::vector<std::string>& arguments);
 int run_predict(const std::vector<std::string>& arguments);
 int run_inspect(const std::vector<std::string>& arguments);
+int run_work(const std::vector<std::string>& arguments);
 
 }  // namespace discreet

@@ -11,6 +11,7 @@ int run(const std::vector<std::string>& arguments) {
   if (command == "train") return discreet::run_train(rest);
   if (command == "predict") return discreet::run_predict(rest);
   if (command == "inspect") return discreet::run_inspect(rest);
+  if (command == "work") return discreet::run_work(rest);
   throw discreet::Error(discreet::ErrorKind::kInvalidArgument,
                         "discreet-torch is started by discreet; allowed are train, predict, inspect");
 }

@@ -4,8 +4,7 @@
 
 #include "discreet/accounting/pld.h"
 #include "discreet/accounting/rdp.h"
-#include "discreet/base/lattice_gaussian.h"
-#include "discreet/base/text.h"
+#include "discreet/train/mechanism_words.h"
 
 namespace discreet {
 namespace {
@@ -36,6 +35,7 @@ Phase training_phase(const CertifiedRun& run) {
   }
   phase.sample_rate = plan.sample_rate;
   phase.noise_multiplier = plan.noise_multiplier;
+  phase.clipping = run.training.clipping;
   phase.max_grad_norm = run.training.max_grad_norm;
   phase.normaliser = static_cast<double>(*plan.batch_size);
   phase.steps = plan.steps;
@@ -71,26 +71,13 @@ Certificate certify(const CertifiedRun& run) {
   certificate.facts.push_back(
       {"best checkpoint, early stopping, plateau schedules", "independent",
        "not used: the last step's averaged weights are the result, whatever they score"});
-  const std::string unit = run.job.unit ? "unit" : "record";
-  certificate.mechanism = {
-      .sampler = "Poisson: in each step each " + unit +
-                 " takes part independently with exactly the sample rate; empty samples release pure noise",
-      .clipping = "each " + unit +
-                  "'s gradient, summed over all trained parameters, is scaled to an L2 norm of at most "
-                  "max_grad_norm; " +
-                  "gradients that are not finite count as zero; the sum's sensitivity includes a factor 1 + "
-                  "2^-10 for rounding",
-      .noise =
-          "Gaussian on every coordinate of every trained parameter at every step; sum plus noise is rounded "
-          "to a lattice of step " +
-          format_number(lattice_step(*run.training.plan.noise_multiplier * (1 + 0x1p-10) *
-                                     run.training.max_grad_norm)) +
-          "; divided by the fixed normaliser",
-      .generator =
-          run.job.seed_for_tests ? "a test seed: NOT PRIVATE" : "ChaCha20 keyed by the kernel's getrandom",
-      .floating_point =
-          "clipped sums in the model's precision within 256 records, in double across; noise correctly "
-          "rounded to the lattice"};
+  if (run.training.clipping == ClippingMode::kAdaptive) {
+    certificate.facts.push_back(
+        {"clip of every step but the first", "private",
+         "follows a quantile of the gradients' norms by a noisy count that is released, "
+         "and charged, with each step's sum"});
+  }
+  certificate.mechanism = mechanism_of(run);
   certificate.not_proven = {
       "The last bits of the floating-point clipped sum depend on which other records are in the batch "
       "(Casacuberta and others 2022); "
@@ -108,10 +95,16 @@ Certificate certify(const CertifiedRun& run) {
       "Where a cap made the noise larger, it depends on which data set the ledger recognised these records "
       "as, an "
       "exact comparison that is not part of the guarantee.",
-      "Running time, memory use and power draw depend on the data; an observer of the machine during "
-      "training is outside the guarantee.",
+      "Running time, memory use, power draw and what several processes of one run tell each other depend on "
+      "the data; an observer of the machine during training is outside the guarantee.",
       "Several settings tried by hand on the same data are separate runs: the ledger adds them, this "
       "certificate is for one."};
+  if (run.training.clipping == ClippingMode::kAdaptive) {
+    certificate.not_proven.push_back(
+        "The count that moves the clip is taken from floating-point norms: the last bits of a norm near the "
+        "clip, which may depend on the other records of a batch, change what a unit adds by four times their "
+        "share of the clip.");
+  }
   certificate.ledger = {run.ledger_run, run.ledger_head};
   certificate.software = {{"discreet", DISCREET_VERSION}, {"libtorch", TORCH_VERSION}};
   return certificate;

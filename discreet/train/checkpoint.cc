@@ -26,6 +26,7 @@ std::string save_checkpoint(const std::vector<torch::Tensor>& weights,
   for (size_t i = 0; i < average.sums().size(); ++i) archive.write(key("sum", i), average.sums()[i]);
   archive.write("counters", torch::tensor({counters.position, counters.lost, average.count(),
                                            static_cast<int64_t>(average.sums().size())}));
+  if (counters.next_clip) archive.write("next_clip", torch::tensor(*counters.next_clip, torch::kFloat64));
   archive.write("loss_curve", torch::tensor(counters.loss_curve, torch::kFloat64));
   torch::serialize::OutputArchive state(archive.compilation_unit());
   optimizer.save(state);
@@ -42,13 +43,15 @@ void load_checkpoint(const std::string& bytes, const std::vector<torch::Tensor>&
     torch::serialize::InputArchive archive;
     std::istringstream stream(bytes);
     archive.load_from(stream);
-    torch::Tensor numbers, curve;
+    torch::Tensor numbers, curve, clip;
     archive.read("counters", numbers);
     archive.read("loss_curve", curve);
     if (numbers.numel() != 4) damaged();
     const auto* number = numbers.data_ptr<int64_t>();
     counters.position = number[0];
     counters.lost = number[1];
+    counters.next_clip =
+        archive.try_read("next_clip", clip) ? std::optional(clip.item<double>()) : std::nullopt;
     counters.loss_curve.assign(curve.data_ptr<double>(), curve.data_ptr<double>() + curve.numel());
     for (size_t i = 0; i < weights.size(); ++i) {
       torch::Tensor saved, weight = weights[i];

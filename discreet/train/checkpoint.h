@@ -7,6 +7,7 @@
 #include <torch/torch.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,9 +16,11 @@
 namespace discreet {
 
 struct Counters {
-  int64_t position = 0;            // charges used or lost so far: the next step uses charge number `position`
-  int64_t lost = 0;                // charges of steps whose result a crash took away; they are never repeated
-  std::vector<double> loss_curve;  // mean training loss of each step that was run, the owner's
+  int64_t position = 0;  // charges used or lost so far: the next step uses charge number `position`
+  int64_t lost = 0;      // charges of steps whose result a crash took away; they are never repeated
+  std::optional<double> next_clip = {};  // of adaptive clipping: what the releases so far made of the clip
+  std::vector<double> loss_curve = {};   // mean training loss of each step that was run (with several
+                                        // processes, of this one's share); the owner's
 };
 
 std::string save_checkpoint(const std::vector<torch::Tensor>& weights,

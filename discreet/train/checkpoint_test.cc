@@ -36,11 +36,21 @@ TEST(Checkpoint, ARestoredRunEndsWhereTheUninterruptedOneDoes) {
     EXPECT_EQ(after.position, 6);
     EXPECT_EQ(after.lost, 2);
     EXPECT_EQ(after.loss_curve, before.loss_curve);
+    EXPECT_FALSE(after.next_clip);
     some_steps(*three, second, average_three, 6, 10);
     average_one.apply(whole);
     average_three.apply(second);
     for (size_t i = 0; i < whole.size(); ++i) EXPECT_TRUE(torch::equal(whole[i], second[i])) << choice.name;
   }
+}
+
+TEST(Checkpoint, KeepsTheClipThatTheReleasesHaveSet) {
+  const auto weights = weights_from(1);
+  const auto optimizer = make_optimizer("sgd", weights, 0.1, 0.9);
+  TailAverage average(0.5, 4);
+  Counters before{.position = 3, .next_clip = 0.1 + 1e-17}, after;
+  load_checkpoint(save_checkpoint(weights, *optimizer, average, before), weights, *optimizer, average, after);
+  EXPECT_EQ(after.next_clip, before.next_clip);  // to the last bit: what was released
 }
 
 TEST(Checkpoint, DamageIsOneClearError) {

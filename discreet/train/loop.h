@@ -1,8 +1,10 @@
-// The training loop: draw, watch, backward, step; checkpoints, progress and a clean stop between steps.
+// The training loop of a run: its steps (steps.h), each charged before its release; checkpoints, progress and
+// a clean stop between steps.
 #pragma once
 
 #include <memory>
 
+#include "discreet/dp/processes.h"
 #include "discreet/model/network.h"
 #include "discreet/store/ledger.h"
 #include "discreet/train/checkpoint.h"
@@ -21,8 +23,8 @@ struct LoopResult {
 
 // Runs the plan from where the run folder's checkpoint stands to its end. Each release is charged in the
 // ledger first. Throws kInterrupted after a clean stop (SIGINT, SIGTERM), with a checkpoint that loses
-// nothing.
-LoopResult run_loop(RunFolder& folder, Ledger& ledger, const PreparedData& data,
-                    const TrainingPlan& training);
+// nothing. `processes`: those that make the same steps beside this one, which is process 0; null for none.
+LoopResult run_loop(RunFolder& folder, Ledger& ledger, const PreparedData& data, const TrainingPlan& training,
+                    std::shared_ptr<Processes> processes = {});
 
 }  // namespace discreet

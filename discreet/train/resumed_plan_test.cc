@@ -28,6 +28,16 @@ TEST(ResumedPlan, MoreNoiseForTheSakeOfACapIsNoOtherPlan) {
   EXPECT_EQ(training.event(), planned(3).event());
 }
 
+// The event does not tell it, so nothing but the plan's own word may decide it.
+TEST(ResumedPlan, TheWayOfClippingStays) {
+  TrainingPlan training = planned();
+  training.clipping = ClippingMode::kAdaptive;
+  training.max_grad_norm = 0.25;
+  EXPECT_TRUE(take_recorded_noise(training, planned(3).event()));
+  EXPECT_EQ(training.clipping, ClippingMode::kAdaptive);
+  EXPECT_EQ(training.max_grad_norm, 0.25);
+}
+
 TEST(ResumedPlan, AnythingElseIs) {
   for (const Event& recorded :
        {planned(1.5 * (1 - 1e-5)).event(), planned(1.5, 101).event(), planned(1.5, 100, 0.11).event(),

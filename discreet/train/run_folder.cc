@@ -53,6 +53,10 @@ bool holds_nothing(const fs::path& folder) {
 
 }  // namespace
 
+std::string resume_advice(const TrainJob& job) {
+  return "go on with `discreet train --resume " + job.out.string() + "`";
+}
+
 fs::path run_folder_of(const fs::path& package) {
   return package.string() + ".run";
 }
@@ -114,19 +118,32 @@ RunFolder RunFolder::open(const fs::path& package) {
     }
     throw Error(ErrorKind::kNotFound, path.string() + ": there is no unfinished run of this package");
   }
-  const Json run = parse(path / "run.json");
+  RunFolder folder(fs::absolute(path), {});
+  folder.lock();
+  folder.read_run();
+  folder.job_.out = fs::absolute(package);
+  folder.keep_model();
+  return folder;
+}
+
+RunFolder RunFolder::look_into(const fs::path& package) {
+  RunFolder folder(fs::absolute(run_folder_of(package)), {});
+  folder.read_run();
+  folder.job_.out = fs::absolute(package);
+  folder.keep_model();  // which is there: this names it
+  return folder;
+}
+
+void RunFolder::read_run() {
+  const Json run = parse(path_ / "run.json");
   try {
-    RunFolder folder(fs::absolute(path), TrainJob::from_json(run.at("job")));
-    folder.lock();
-    folder.split_key_ = run.at("split_key").get<std::string>();
-    folder.run_id_ = run.at("run_id").get<std::string>();
-    folder.digest_ = run.at("digest").get<std::string>();
-    folder.job_.out = fs::absolute(package);
-    folder.keep_model();
-    return folder;
+    job_ = TrainJob::from_json(run.at("job"));
+    split_key_ = run.at("split_key").get<std::string>();
+    run_id_ = run.at("run_id").get<std::string>();
+    digest_ = run.at("digest").get<std::string>();
   } catch (const nlohmann::json::exception&) {
     throw Error(ErrorKind::kDataLoss,
-                (path / "run.json").string() + ": is damaged; the run cannot be resumed");
+                (path_ / "run.json").string() + ": is damaged; the run cannot be resumed");
   }
 }
 

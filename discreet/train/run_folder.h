@@ -28,6 +28,9 @@ class RunFolder {
   // An unfinished run. kNotFound says what is there instead (nothing, or the finished package).
   static RunFolder open(const std::filesystem::path& package);
 
+  // The same run while another process has it: to read, not to write.
+  static RunFolder look_into(const std::filesystem::path& package);
+
   const TrainJob& job() const { return job_; }
   const std::filesystem::path& path() const { return path_; }
 
@@ -55,6 +58,7 @@ class RunFolder {
   RunFolder(std::filesystem::path path, TrainJob job) : path_(std::move(path)), job_(std::move(job)) {}
   void store_run() const;
   void keep_model();
+  void read_run();
   void lock();  // held until this object ends: one process a run
 
   std::filesystem::path path_;
@@ -62,6 +66,9 @@ class RunFolder {
   std::string split_key_, run_id_, digest_;
   std::shared_ptr<void> lock_;
 };
+
+// "go on with ...": what to do when a run stops before its end.
+std::string resume_advice(const TrainJob& job);
 
 // Where an unfinished run of this package lives.
 std::filesystem::path run_folder_of(const std::filesystem::path& package);

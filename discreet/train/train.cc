@@ -28,6 +28,8 @@
 #include "discreet/train/resumed_plan.h"
 #include "discreet/train/run_folder.h"
 #include "discreet/train/training_plan.h"
+#include "discreet/train/worker.h"
+#include "discreet/train/workers.h"
 
 namespace discreet {
 namespace {
@@ -224,8 +226,26 @@ TrainResult settle(RunFolder& folder, Ledger& ledger) {
   return result_of(package, owner_page_of(package));
 }
 
+// The steps, by this process alone or with others of this machine.
+LoopResult run_steps(RunFolder& folder, Ledger& ledger, const PreparedData& prepared,
+                     const TrainingPlan& training, int64_t attempts, int64_t processes) {
+  if (processes == 1) return run_loop(folder, ledger, prepared, training);
+  Workers workers(folder, processes);
+  try {
+    SharedStart start{attempts, *training.plan.noise_multiplier, ledger.run(folder.run_id()).charged_steps};
+    start.exchange(*workers.processes());
+    return run_loop(folder, ledger, prepared, training, workers.processes());
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kUnavailable) throw;
+    const std::string lost = workers.lost();
+    if (lost.empty()) throw;
+    throw Error(ErrorKind::kUnavailable,
+                lost + "; nothing was released that is not charged: " + resume_advice(folder.job()));
+  }
+}
+
 TrainResult go_on(RunFolder& folder, Ledger& ledger, PrivateData& data,
-                  const std::optional<Event>& statistics) {
+                  const std::optional<Event>& statistics, int64_t processes) {
   const TrainJob& job = folder.job();
   const double share = statistics_share(job, data.kind());
   const auto refused = [&] {
@@ -281,7 +301,7 @@ TrainResult go_on(RunFolder& folder, Ledger& ledger, PrivateData& data,
             << *training.plan.batch_size << (job.unit ? " units" : " records") << ", noise multiplier "
             << format_number(*training.plan.noise_multiplier) << "\n";
 
-  const LoopResult trained = run_loop(folder, ledger, prepared, training);
+  const LoopResult trained = run_steps(folder, ledger, prepared, training, attempts, processes);
   const Certificate certificate = certify({.job = job,
                                            .data = prepared,
                                            .training = training,
@@ -325,6 +345,8 @@ TrainResult train(const TrainJob& job) {
     RunFolder folder = RunFolder::open(*job.resume);
     Ledger ledger = open_ledger(folder.job());
     if (fs::exists(folder.job().out)) return settle(folder, ledger);
+    const int64_t processes = job.processes.value_or(folder.job().processes.value_or(1));
+    if (processes > 1) Workers::require();
     const std::unique_ptr<PrivateData> data = open_private_data(folder.job(), folder.split_key());
     const auto statistics = fix_statistics(folder.job(), *data, statistics_share(folder.job(), data->kind()));
     if (!ledger.has_run(folder.run_id())) {  // it ended before its budget was reserved
@@ -338,8 +360,10 @@ TrainResult train(const TrainJob& job) {
                   folder.job().data +
                       ": has changed since the run began; put the same records back, or start a new run");
     }
-    return go_on(folder, ledger, *data, statistics);
+    return go_on(folder, ledger, *data, statistics, processes);
   }
+  const int64_t processes = job.processes.value_or(1);
+  if (processes > 1) Workers::require();
   RunFolder folder = RunFolder::create(job);
   RemoveUnlessReserved cleanup(folder);
   const std::unique_ptr<PrivateData> data = open_private_data(folder.job(), folder.split_key());
@@ -354,7 +378,7 @@ TrainResult train(const TrainJob& job) {
   reserve(folder, ledger, *data);
   cleanup.reserved = true;
   try {
-    return go_on(folder, ledger, *data, statistics);
+    return go_on(folder, ledger, *data, statistics, processes);
   } catch (const Error&) {
     // A run that failed before anything was charged leaves nothing behind.
     if (!ledger.run(folder.run_id()).anything_charged()) {

@@ -138,6 +138,7 @@ TrainingPlan make_training_plan(const TrainJob& job, const PreparedData& data, d
   training.momentum = settings.at("momentum");
   training.averaging = settings.at("averaging");
   training.learning_rate = job.learning_rate.value_or(settings.at("learning_rate").get<double>());
+  training.clipping = job.clipping;
   training.max_grad_norm = job.max_grad_norm.value_or(settings.at("max_grad_norm").get<double>());
   // A batch cannot be larger than the (perhaps noisy) number of units: the largest that is allowed instead.
   const int64_t batch_size = std::min(job.batch_size.value_or(settings.at("batch_size").get<int64_t>()),

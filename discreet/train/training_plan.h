@@ -19,7 +19,8 @@ struct TrainingPlan {
   Plan plan;  // complete: sample rate, noise multiplier, steps
   Json architecture;
   std::string model;  // the preset's name, or the architecture file's
-  double max_grad_norm = 0;
+  ClippingMode clipping = ClippingMode::kFlat;
+  double max_grad_norm = 0;  // with adaptive clipping: of the first step
   double learning_rate = 0, momentum = 0;
   std::string optimizer, schedule;
   double averaging = 0;  // share of the last steps whose weights are averaged

@@ -79,6 +79,17 @@ def test_a_signature_does_not_make_a_lie_true(place, lie, says):
     assert any("privacy.json" in problem and says in problem for problem in answer["problems"])
 
 
+@pytest.mark.parametrize("clipping", [None, "flat", "per-layer", "normalised", "adaptive"])
+def test_the_way_of_clipping_may_be_told(place, clipping):
+    path = package(place, change=lambda c: clipping and c["phases"][0].update(clipping=clipping))
+    assert place.run("verify", path, "--json").json["valid"] is True
+
+
+def test_a_way_of_clipping_that_nobody_knows_is_one_problem(place):
+    answer = place.run("verify", package(place, change=lambda c: c["phases"][0].update(clipping="ghost")), "--json", code=7).json
+    assert answer["problems"] == ["privacy.json: phases[0].clipping must be flat, per-layer, normalised or adaptive"]
+
+
 def test_a_test_seed_is_said_loudly(place):
     path = package(place, private=False)
     assert place.run("verify", path, "--json").json["private"] is False

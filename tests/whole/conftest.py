@@ -7,6 +7,7 @@ import pathlib
 import random
 import struct
 import subprocess
+import time
 import zlib
 
 import pytest
@@ -130,3 +131,17 @@ def images(place):
 
 # Few, quick steps: what these tests look at is not accuracy.
 QUICK = ["--target", "happy", "--batch-size", "200", "--epochs", "3"]
+
+# Many small steps: some seconds of them.
+SLOW = ["--target", "happy", "--batch-size", "60", "--epochs", "1500"]
+
+
+def the_run(place):
+    return place.run("budget", "--json").json["datasets"][0]["runs"][0]
+
+
+def wait_for_steps(place, package):
+    deadline = time.monotonic() + 60
+    while not (place.path / (package + ".run") / "checkpoint.pt").exists():
+        assert time.monotonic() < deadline, "no checkpoint within a minute"
+        time.sleep(0.02)

@@ -10,10 +10,8 @@ import time
 
 import pytest
 
-from conftest import QUICK, idx_images
+from conftest import QUICK, SLOW, idx_images, the_run, wait_for_steps
 
-# Many small steps: some seconds of them.
-SLOW = ["--target", "happy", "--batch-size", "60", "--epochs", "1500"]
 KILLS = 1000 if os.environ.get("DISCREET_SOAK") else 50
 
 
@@ -22,10 +20,6 @@ def released_and_charged(place, package):
     training = certificate["phases"][-1]
     runs = place.run("budget", "--json").json["datasets"][0]["runs"]
     return certificate, training, runs
-
-
-def the_run(place):
-    return place.run("budget", "--json").json["datasets"][0]["runs"][0]
 
 
 def test_a_run_killed_at_random_moments_always_resumes(table):
@@ -177,10 +171,3 @@ def test_two_processes_cannot_run_one_run(table):
 
 def test_resume_without_a_run_says_so(table):
     assert "no unfinished run" in table.run("train", "--resume", "none.discreet", code=3).err
-
-
-def wait_for_steps(place, package):
-    deadline = time.monotonic() + 60
-    while not (place.path / (package + ".run") / "checkpoint.pt").exists():
-        assert time.monotonic() < deadline, "no checkpoint within a minute"
-        time.sleep(0.02)
