@@ -73,15 +73,15 @@ class Piece {
     starts_.push_back(rows_);
     nodes_ = find_uses(output, parameters);
     std::vector<libtorch::Edge> edges;
-    for (const UseNode& node : nodes_) edges.emplace_back(node.node, 0);
+    for (const UseNode& node : nodes_)
+      for (uint32_t k = 0; k < outputs_of(node); ++k) edges.emplace_back(node.node, k);
     const std::vector<at::Tensor> gradients = libtorch::gradients_at(output, output_gradient, edges);
     uses_.resize(parameters.size());
-    for (size_t i = 0; i < nodes_.size(); ++i) {
-      at::Tensor gradient = gradients[i];
-      if (!gradient.defined())
-        gradient = at::zeros(libtorch::output_shape(*nodes_[i].node), output_gradient.options());
-      for (const ParameterUse& use : nodes_[i].uses)
-        add_use(use, nodes_[i].rule->gradients(*nodes_[i].node, use.input, gradient, nodes_[i].layout));
+    auto next = gradients.begin();
+    for (const UseNode& node : nodes_) {
+      const std::vector<at::Tensor> own(next, next + outputs_of(node));
+      next += outputs_of(node);
+      add_uses(node, own, output_gradient.options());
     }
     for (const FunctionUse& function : functions_)
       for (size_t p : function.use->parameters) uses_[p].functions.push_back(&function);
@@ -143,6 +143,24 @@ class Piece {
   }
 
  private:
+  // Outputs of the node whose gradients its rule takes.
+  static uint32_t outputs_of(const UseNode& node) {
+    return node.rule->outputs == nullptr ? 1 : node.node->num_inputs();
+  }
+
+  void add_uses(const UseNode& node, std::vector<at::Tensor> gradients, const at::TensorOptions& options) {
+    if (node.rule->outputs != nullptr) {
+      std::vector<uint32_t> inputs;
+      for (const ParameterUse& use : node.uses) inputs.push_back(use.input);
+      auto parts = node.rule->outputs->gradients(*node.node, inputs, gradients, node.layout);
+      for (size_t i = 0; i < inputs.size(); ++i) add_use(node.uses[i], std::move(parts[i]));
+      return;
+    }
+    if (!gradients[0].defined()) gradients[0] = at::zeros(libtorch::output_shape(*node.node), options);
+    for (const ParameterUse& use : node.uses)
+      add_use(use, node.rule->gradients(*node.node, use.input, gradients[0], node.layout));
+  }
+
   void add_use(const ParameterUse& use, std::unique_ptr<Gradients> gradients) {
     if (!use.is_view) {
       functions_.push_back({std::move(gradients), &use});

@@ -5,8 +5,8 @@
 namespace discreet {
 
 namespace rules {
-extern const Rule kLinearWithBias, kLinear, kConvolution, kLayerNorm, kGroupNorm, kEmbedding, kAdd, kSubtract,
-    kMultiply, kDivide, kExpand;
+extern const Rule kLinearWithBias, kLinear, kConvolution, kLayerNorm, kGroupNorm, kEmbedding, kFusedLstm,
+    kAdd, kSubtract, kMultiply, kDivide, kExpand;
 }  // namespace rules
 
 const std::vector<Rule>& clip_rules() {
@@ -17,6 +17,7 @@ const std::vector<Rule>& clip_rules() {
       rules::kLayerNorm,       // nn::LayerNorm
       rules::kGroupNorm,       // nn::GroupNorm
       rules::kEmbedding,       // nn::Embedding
+      rules::kFusedLstm,       // nn::LSTM, where libtorch makes one node of a layer
       rules::kAdd,             // tensor + parameter
       rules::kSubtract,        // tensor - parameter
       rules::kMultiply,        // tensor * parameter
