@@ -3,7 +3,7 @@ BUILD ?= build
 JOBS ?= $(shell nproc)
 DEMO := $(BUILD)/demo
 
-.PHONY: demo test program configure setup soak mutation sanitize test-wheel bench format format-check install clean
+.PHONY: demo test program configure setup soak mutation sanitize wheel test-wheel bench bench-step format format-check install clean
 
 demo: program
 	@rm -rf $(DEMO)/fashion-mnist.discreet $(DEMO)/fashion-mnist.owner.html $(DEMO)/fashion-mnist.discreet.run
@@ -41,11 +41,13 @@ sanitize: setup
 	  ctest --test-dir $(BUILD)-sanitize --output-on-failure --label-exclude long
 
 # The same sources against the newest PyTorch that is tested, from PyPI (4.8 GB).
-test-wheel: setup
+wheel: setup
 	[ -e $(BUILD)-wheel/venv/bin/python ] || python3 -m venv $(BUILD)-wheel/venv
 	$(BUILD)-wheel/venv/bin/pip install --quiet torch==2.11.0 numpy
 	cmake -G Ninja -S . -B $(BUILD)-wheel \
 	  -DLIBTORCH="$$($(BUILD)-wheel/venv/bin/python -c 'import os, torch; print(os.path.dirname(torch.__file__))')"
+
+test-wheel: wheel
 	@tools/peers $(BUILD)-wheel
 	cmake --build $(BUILD)-wheel --parallel $(JOBS)
 	ctest --test-dir $(BUILD)-wheel --output-on-failure --parallel $(JOBS)
@@ -56,6 +58,12 @@ bench: configure
 	cmake --build $(BUILD) --parallel $(JOBS) --target accounting_bench noise_bench
 	$(BUILD)/peers/bin/python bench/accounting.py $(BUILD)/accounting_bench
 	OMP_WAIT_POLICY=passive $(BUILD)/noise_bench
+
+# A private training step beside the rivals', with the libtorch that they use: half an hour, likewise.
+bench-step: wheel
+	@tools/rivals $(BUILD)-wheel
+	cmake --build $(BUILD)-wheel --parallel $(JOBS) --target step_bench
+	OMP_WAIT_POLICY=passive $(BUILD)-wheel/venv/bin/python bench/step/run.py $(BUILD)-wheel/step_bench $(BUILD)-wheel/steps
 
 format:
 	git ls-files '*.h' '*.cc' | xargs clang-format -i

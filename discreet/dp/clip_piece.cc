@@ -28,6 +28,11 @@ bool are_apart(const std::vector<ViewUse>& views, const at::Tensor& sum) {
   return true;
 }
 
+// Outputs of the node whose gradients its rule takes.
+uint32_t outputs_of(const UseNode& node) {
+  return node.rule->outputs == nullptr ? 1 : node.node->num_inputs();
+}
+
 double squared_norm(const at::Tensor& gradient) {
   return gradient.square().sum().item<double>();
 }
@@ -63,19 +68,32 @@ ClipPiece::ClipPiece(const std::vector<TrainedParameter>& parameters, std::vecto
         {std::move(group.parameters), {group.max_grad_norm, clipping.normalise, clipping.stability}});
   nodes_ = find_uses(output, parameters, graph);
   std::vector<libtorch::Edge> edges;
-  for (const UseNode& node : nodes_) edges.emplace_back(node.node, 0);
+  for (const UseNode& node : nodes_)
+    for (uint32_t k = 0; k < outputs_of(node); ++k) edges.emplace_back(node.node, k);
   const std::vector<at::Tensor> gradients = libtorch::gradients_at(output, output_gradient, edges);
   uses_.resize(parameters.size());
-  for (size_t i = 0; i < nodes_.size(); ++i) {
-    at::Tensor gradient = gradients[i];
-    if (!gradient.defined())
-      gradient = at::zeros(libtorch::output_shape(*nodes_[i].node), output_gradient.options());
-    for (const ParameterUse& use : nodes_[i].uses)
-      add_use(use, nodes_[i].rule->gradients(*nodes_[i].node, use.input, gradient, nodes_[i].layout));
+  auto next = gradients.begin();
+  for (const UseNode& node : nodes_) {
+    add_uses(node, {next, next + outputs_of(node)}, output_gradient.options());
+    next += outputs_of(node);
   }
   for (const FunctionUse& function : functions_)
     for (size_t p : function.use->parameters) uses_[p].functions.push_back(&function);
   for (size_t p = 0; p < uses_.size(); ++p) choose_way(uses_[p], parameters[p].tensor.detach());
+}
+
+void ClipPiece::add_uses(const UseNode& node, std::vector<at::Tensor> gradients,
+                         const at::TensorOptions& options) {
+  if (node.rule->outputs != nullptr) {
+    std::vector<uint32_t> inputs;
+    for (const ParameterUse& use : node.uses) inputs.push_back(use.input);
+    auto parts = node.rule->outputs->gradients(*node.node, inputs, gradients, node.layout);
+    for (size_t i = 0; i < inputs.size(); ++i) add_use(node.uses[i], std::move(parts[i]));
+    return;
+  }
+  if (!gradients[0].defined()) gradients[0] = at::zeros(libtorch::output_shape(*node.node), options);
+  for (const ParameterUse& use : node.uses)
+    add_use(use, node.rule->gradients(*node.node, use.input, gradients[0], node.layout));
 }
 
 void ClipPiece::add_use(const ParameterUse& use, std::unique_ptr<Gradients> gradients) {

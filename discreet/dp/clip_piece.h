@@ -75,6 +75,7 @@ class ClipPiece {
     std::vector<int64_t> direct = {};                // units computed directly for every parameter
   };
 
+  void add_uses(const UseNode& node, std::vector<at::Tensor> gradients, const at::TensorOptions& options);
   void add_use(const ParameterUse& use, std::unique_ptr<Gradients> gradients);
   void choose_way(Uses& uses, const at::Tensor& parameter);
   void take_norms(Group& group);

@@ -178,14 +178,32 @@ class Search {
     }
     const Shape out = output_shape(*node);
     if (std::find(out.begin(), out.end(), 0) != out.end()) unsupported(user + ", whose result is empty");
-    if (layouts.empty() || !layouts[0]) unsupported(user + ", whose first result is not used");
-    if (const std::string reason = rule->refusal(*node, input, *layouts[0]); !reason.empty()) {
-      if (!leaf && carry(*node, input, 0, *layouts[0]).layout) return false;
+    const std::optional<Layout> layout = first_layout(*node, *rule, layouts, user);
+    if (!layout) unsupported(user + ", whose first result is not used");
+    if (const std::string reason = rule->refusal(*node, input, *layout); !reason.empty()) {
+      if (!leaf && carry(*node, input, 0, *layout).layout) return false;
       unsupported(user + ", which the clip rule '" + rule->name + "' refuses: " + reason + kWaysOut);
     }
-    if (found_.empty() || found_.back().node != node) found_.push_back({node, rule, *layouts[0], {}});
+    if (found_.empty() || found_.back().node != node) found_.push_back({node, rule, *layout, {}});
     found_.back().uses.push_back(resolve(input, edge));
     return true;
+  }
+
+  // The layout of the node's first output, from all outputs that are used and that the rule covers.
+  static std::optional<Layout> first_layout(Node& node, const Rule& rule, const Layouts& layouts,
+                                            const std::string& user) {
+    std::optional<Layout> first;
+    for (uint32_t output = 0; output < layouts.size(); ++output) {
+      if (!layouts[output] || (output > 0 && rule.outputs == nullptr)) continue;
+      const auto own = output == 0 ? layouts[0] : rule.outputs->first_layout(node, output, *layouts[output]);
+      if (!own) unsupported(user + ", one of whose results mixes the samples of the batch");
+      if (!first) {
+        first = own;
+      } else if (!first->merge(*own)) {
+        unsupported(user + ", whose results are of different samples");
+      }
+    }
+    return first;
   }
 
   // What entered a slot, with all that is behind it marked as taken.

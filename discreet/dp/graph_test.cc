@@ -56,6 +56,21 @@ TEST(Refused, AMeanOverTheBatch) {
               HasSubstr("'SubBackward0', which broadcasts one tensor over the batch"));
 }
 
+// One node for the layer, or one for each of its products: either way two samples would share its gates.
+TEST(Refused, StatesThatGoToOtherSamplesThanTheOutput) {
+  const auto forward = [](const Parameters& p, Tensor x) {
+    const Tensor zeros = torch::zeros({1, x.size(0), 4});
+    const auto [out, hidden, cell] =
+        torch::lstm(x, {zeros, zeros}, {p[0].tensor, p[1].tensor, p[2].tensor, p[3].tensor}, true, 1, 0.0,
+                    true, false, true);
+    return out.select(1, -1) + hidden.squeeze(0).flip(0);
+  };
+  EXPECT_THAT(
+      refusal(forward, {{"w", {16, 3}}, {"u", {16, 4}}, {"b", {16}}, {"c", {16}}}, torch::randn({6, 5, 3})),
+      testing::AnyOf(HasSubstr("whose results are of different samples"),
+                     HasSubstr("to other samples than another use")));
+}
+
 // As many positions as samples: the shapes fit whatever the model does.
 TEST(Refused, OperationsAcrossTheBatch) {
   const auto with = [](auto moved) {

@@ -108,6 +108,44 @@ inline at::Tensor at_least_float(const at::Tensor& x) {
   return x.scalar_type() == at::kBFloat16 || x.scalar_type() == at::kHalf ? x.to(at::kFloat) : x;
 }
 
+// One layer and direction of an LSTM that is one node of the graph, which 2.x makes on a CPU: outputs
+// [time, batch, hidden] and the last hidden and cell states [batch, hidden]; input slots: the tensors of
+// this struct up to the cell state, in their order.
+struct LstmLayer {
+  static constexpr uint32_t kInput = 0, kInputWeight = 1, kHiddenWeight = 2, kInputBias = 3, kHiddenBias = 4,
+                            kHidden = 5, kCell = 6;
+  at::Tensor input;                        // [time, batch, width]
+  at::Tensor input_weight, hidden_weight;  // [4 hidden, width], [4 hidden, hidden]
+  at::Tensor input_bias, hidden_bias;      // [4 hidden]; undefined without
+  at::Tensor hidden, cell;                 // the first states, [batch, hidden]
+  at::Tensor output;                       // [time, batch, hidden]
+  bool reverse;                            // time runs from the end; input and output are not turned
+  bool packed;                             // rows of several lengths
+};
+
+inline LstmLayer lstm_layer(Node& node) {
+#if TORCH_VERSION_MAJOR < 2
+  TORCH_CHECK(false, "this libtorch has no node for an LSTM layer: ", node.name());
+#else
+  auto& layer = dynamic_cast<saved::MkldnnRnnLayerBackward0&>(node);
+  LstmLayer result{unpack(layer.input_, node),
+                   unpack(layer.weight0_, node),
+                   unpack(layer.weight1_, node),
+                   {},
+                   {},
+                   unpack(layer.hx__, node),
+                   unpack(layer.cx__, node),
+                   unpack(layer.result0_, node),
+                   layer.reverse,
+                   !layer.batch_sizes.empty()};
+  if (layer.has_biases) {
+    result.input_bias = unpack(layer.weight2_, node);
+    result.hidden_bias = unpack(layer.weight3_, node);
+  }
+  return result;
+#endif
+}
+
 // Gradients that flow into `edges` when `gradient` flows into `output`. No other gradient is computed or
 // stored, and the graph is kept. Undefined where nothing flows.
 inline std::vector<at::Tensor> gradients_at(const at::Tensor& output, const at::Tensor& gradient,

@@ -435,6 +435,16 @@ Carried attending(const Way& way) {
   return place->dimension < 2 ? moved_to(way, *place, place->dimension) : refuse(kMixes);
 }
 
+// [time, batch, width] and states [batch, width]: the batch is the last but one.
+Carried recurring(const Way& way) {
+  if (way.input >= LstmLayer::kInputWeight && way.input <= LstmLayer::kHiddenBias) return refuse(kMatrix);
+  const auto place = way.layout.place(way.out);
+  if (!place) return refuse(kSpread);
+  if (lstm_layer(way.node).packed || place->dimension != static_cast<int64_t>(way.out.size()) - 2)
+    return refuse(kMixes);
+  return moved_to(way, *place, static_cast<int64_t>(way.in.size()) - 2);
+}
+
 // Row r of the packed data is one step of one sequence; which follows from the sizes of the steps.
 Carried packing(const Way& way) {
   auto& pack = way.saved<saved::PackPaddedSequenceBackward0>();
@@ -635,6 +645,7 @@ const std::unordered_map<std::string, Carry>& operations() {
       {"BmmBackward0", matrices},
       {"ConvolutionBackward0", convolving},
       {"DotBackward0", [](const Way&) { return refuse(kMixes); }},
+      {"MkldnnRnnLayerBackward0", recurring},
       {"MmBackward0", matrix},
       {"MvBackward0", vector},
       {"NativeBatchNormBackward0", batch_normalising},

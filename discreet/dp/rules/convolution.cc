@@ -2,7 +2,10 @@
 // Unfolded, a convolution is a matrix product at each output position; per sample the gradient of the weight
 // is the sum over the positions of g a^T, that of the bias the sum of g. A transposed convolution is the same
 // with the input and the gradient of the output exchanged.
+#include <ATen/Parallel.h>
+
 #include <algorithm>
+#include <cmath>
 
 #include "discreet/dp/rules/outer_products.h"
 #include "discreet/dp/rules/row_gradients.h"
@@ -31,10 +34,45 @@ Geometry geometry(saved::ConvolutionBackward0& node, int64_t spatial) {
   return result;
 }
 
+// Images x [n, c, height, width] -> [n, positions, c * kernel].
+template <typename Number>
+at::Tensor unfold_images(const at::Tensor& images, at::IntArrayRef kernel, const Geometry& by,
+                         at::IntArrayRef out) {
+  const at::Tensor x = images.contiguous();
+  const int64_t c = x.size(1), height = x.size(2), width = x.size(3), d = c * kernel[0] * kernel[1];
+  const at::Tensor result = at::zeros({x.size(0), out[0] * out[1], d}, x.options());
+  const auto* from = x.data_ptr<Number>();
+  auto* to = result.data_ptr<Number>();
+  at::parallel_for(0, x.size(0) * out[0], 1, [&](int64_t begin, int64_t end) {
+    for (int64_t line = begin; line < end; ++line) {  // of positions, in one image
+      const int64_t top = line % out[0] * by.stride[0] - by.padding[0];
+      const Number* image = from + line / out[0] * c * height * width;
+      for (int64_t column = 0; column < out[1]; ++column) {
+        const int64_t left = column * by.stride[1] - by.padding[1], dilation = by.dilation[1];
+        const int64_t first = left < 0 ? (-left + dilation - 1) / dilation : 0;  // places inside the image
+        const int64_t last = left < width ? std::min(kernel[1], (width - 1 - left) / dilation + 1) : 0;
+        Number* row = to + (line * out[1] + column) * d;
+        for (int64_t channel = 0; channel < c; ++channel)
+          for (int64_t k = 0; k < kernel[0]; ++k, row += kernel[1]) {
+            const int64_t y = top + k * by.dilation[0];
+            if (y < 0 || y >= height) continue;
+            const Number* source = image + (channel * height + y) * width + left;
+            for (int64_t place = first; place < last; ++place) row[place] = source[place * dilation];
+          }
+      }
+    }
+  });
+  return result;
+}
+
 // x [n, c, ...] -> [n, c * kernel, positions], as convolving reads it; `most`: positions kept by dimension.
 at::Tensor unfold(const at::Tensor& x, at::IntArrayRef kernel, const Geometry& by, at::IntArrayRef most) {
   const int64_t n = x.size(0), spatial = x.dim() - 2;
-  if (spatial == 2 && !by.transposed) return at::im2col(x, kernel, by.dilation, by.padding, by.stride);
+  const bool of_images = spatial == 2 && x.device().is_cpu();
+  if (of_images && x.scalar_type() == at::kFloat)
+    return unfold_images<float>(x, kernel, by, most).transpose(1, 2);
+  if (of_images && x.scalar_type() == at::kDouble)
+    return unfold_images<double>(x, kernel, by, most).transpose(1, 2);
   Shape pad;
   for (int64_t d = spatial - 1; d >= 0; --d) pad.insert(pad.end(), {by.padding[d], by.padding[d]});
   at::Tensor result = at::constant_pad_nd(x, pad);
@@ -62,9 +100,9 @@ class WeightGradients : public Gradients {
         weight_(std::move(weight)) {}
 
   SquaredNorms squared_norms() override {
-    const at::Tensor& rows = by_.transposed ? x_ : g_;  // whose channels are the weight's first dimension
+    if (one_at_a_time()) return norms_one_at_a_time();
     const int64_t p = weight_.size(0) / by_.groups, d = weight_.numel() / weight_.size(0);
-    const int64_t positions = images_ * c10::multiply_integers(rows.sizes().slice(2));
+    const int64_t positions = positions_of_one();
     if (outer::direct_is_cheaper(positions, p, d) && samples_ * weight_.numel() <= kKeptNumbers)
       matrices_ = at::empty({samples_ * by_.groups, p, d}, g_.options());
     SquaredNorms result{at::empty({samples_}, g_.options().dtype(at::kDouble)), {}};
@@ -106,6 +144,40 @@ class WeightGradients : public Gradients {
   }
 
  private:
+  // Of one sample, at each of which a product is taken.
+  int64_t positions_of_one() const {
+    return images_ * c10::multiply_integers((by_.transposed ? x_ : g_).sizes().slice(2));
+  }
+
+  // Unfolding writes every input as often as a kernel reads it. Where that is much, the library's own weight
+  // gradient is faster, called for each sample: it costs some microseconds a call.
+  bool one_at_a_time() const {
+    constexpr int64_t kMuchUnfolded = 1 << 15;
+    const int64_t p = weight_.size(0) / by_.groups, d = weight_.numel() / weight_.size(0);
+    const int64_t positions = positions_of_one();
+    return outer::direct_is_cheaper(positions, p, d) && positions * d * by_.groups >= kMuchUnfolded;
+  }
+
+  SquaredNorms norms_one_at_a_time() {
+    const bool keep = samples_ * weight_.numel() <= kKeptNumbers;
+    at::Tensor matrices = at::empty({keep ? samples_ : 0, weight_.numel()}, g_.options());
+    SquaredNorms result{at::empty({samples_}, g_.options().dtype(at::kDouble)), {}};
+    for (int64_t i = 0; i < samples_; ++i) {
+      const auto part = [&](const at::Tensor& x) { return x.slice(0, i * images_, (i + 1) * images_); };
+      const at::Tensor matrix = sum_of_all(part(g_), part(x_)).view({1, -1});
+      result.squared.slice(0, i, i + 1).copy_(row_squares(matrix));
+      if (keep) matrices[i].copy_(matrix[0]);
+    }
+    if (keep) matrices_ = matrices;
+    // As in outer::squared_norms; a number of the input enters at most one product for each place in a
+    // kernel.
+    const double unit = g_.scalar_type() == at::kDouble ? 0x1p-53 : 0x1p-24;
+    const auto places = static_cast<double>(c10::multiply_integers(weight_.sizes().slice(2)));
+    result.error = (row_squares(by_sample(g_)) * row_squares(by_sample(x_)) * places).sqrt() *
+                   (4 * std::sqrt(static_cast<double>(positions_of_one())) * unit);
+    return result;
+  }
+
   at::Tensor by_sample(const at::Tensor& x) const {
     Shape shape = x.sizes().vec();
     shape[0] = images_;

@@ -104,6 +104,21 @@ std::vector<Model> layer_models() {
                   [](const Tensors& p, Tensor x) {
                     return torch::sigmoid(convolve(x, p[0], p[1], 1, 0, 1, 1)).flatten(1);
                   }});
+  list.push_back({"grouped convolution of large images (one after another)",
+                  {"convolution"},
+                  {{4, 8, 3, 3}, {4}},
+                  normal_rows({16, 22, 22}),
+                  [](const Tensors& p, Tensor x) {
+                    return convolve(x, p[0], p[1], 1, 1, 1, 2).tanh().mean({2, 3});
+                  }});
+  list.push_back({"transposed convolution of a set of large images (one after another)",
+                  {"convolution"},
+                  {{4, 8, 3, 3}},
+                  normal_rows({2, 4, 17, 17}),
+                  [](const Tensors& p, Tensor x) {
+                    const Tensor y = torch::conv_transpose2d(x.flatten(0, 1), p[0], Tensor(), 2, 1);
+                    return y.tanh().view({x.size(0), 2, -1}).mean(2);
+                  }});
   list.push_back(
       {"convolution in one dimension",
        {"convolution"},

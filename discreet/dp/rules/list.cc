@@ -7,8 +7,8 @@ namespace discreet {
 namespace rules {
 extern const Rule kLinearWithBias, kLinear, kBatchProduct, kBatchProductWithBias, kMatrixVector,
     kMatrixVectorWithBias, kDot, kBilinear, kConvolution, kLayerNorm, kGroupNorm, kBatchNorm, kEmbedding,
-    kEmbeddingBag, kPrelu, kAdd, kSubtract, kMultiply, kDivide, kAddProduct, kInterpolate, kChoose, kExpand,
-    kRepeat;
+    kFusedLstm, kEmbeddingBag, kPrelu, kAdd, kSubtract, kMultiply, kDivide, kAddProduct, kInterpolate,
+    kChoose, kExpand, kRepeat;
 }  // namespace rules
 
 const std::vector<Rule>& clip_rules() {
@@ -27,6 +27,7 @@ const std::vector<Rule>& clip_rules() {
       rules::kBatchNorm,             // nn::BatchNorm1d, 2d, 3d in eval mode; with kRepeat nn::InstanceNorm
       rules::kEmbedding,             // nn::Embedding
       rules::kEmbeddingBag,          // nn::EmbeddingBag
+      rules::kFusedLstm,             // nn::LSTM, where libtorch makes one node of a layer
       rules::kPrelu,                 // nn::PReLU
       rules::kAdd,                   // tensor + parameter
       rules::kSubtract,              // tensor - parameter

@@ -45,20 +45,24 @@ std::string refuse_group_norm(Node& node, uint32_t input, const Layout& layout) 
                                                                  : "the batch is not its first dimension";
 }
 
+// The sum of g * xhat over a channel's positions is rstd * (sum of g x - mean * sum of g).
 std::unique_ptr<Gradients> group_norm(Node& node, uint32_t input, const at::Tensor& g, const Layout& layout) {
   auto& norm = dynamic_cast<saved::NativeGroupNormBackward0&>(node);
-  const int64_t channels = integer(norm.C), images = g.size(0), groups = norm.group;
-  const auto per_channel = [&](const at::Tensor& x) {  // [images, channels, ...]
-    const at::Tensor sums = row_sums(x.reshape({images * channels, -1})).view({images, channels});
-    return middle_sums(layout.samples_first(sums, 1, g.sizes().vec(), g.dim() - 1));
-  };
-  if (input != kGainSlot) return std::make_unique<RowGradients>(per_channel(g), Shape{channels});
-  const Shape by_group{images, groups, -1};
-  const at::Tensor mean = unpack(norm.result1_, node).view({images, groups, 1});
-  const at::Tensor rstd = unpack(norm.result2_, node).view({images, groups, 1});
-  const at::Tensor x = at_least_float(unpack(norm.input_, node)).reshape(by_group);
-  return std::make_unique<RowGradients>(per_channel((x - mean).mul_(rstd).mul_(g.reshape(by_group))),
-                                        Shape{channels});
+  const int64_t channels = integer(norm.C), images = g.size(0);
+  const at::Tensor rows = at_least_float(g).reshape({images * channels, -1});
+  at::Tensor sums = row_sums(rows).view({images, channels});
+  if (input == kGainSlot) {
+    const auto by_channel = [&](const torch::autograd::SavedVariable& of_groups) {
+      return unpack(of_groups, node)
+          .view({images, -1})
+          .to(at::kDouble)
+          .repeat_interleave(channels / norm.group, 1);
+    };
+    const at::Tensor dots = row_dots(rows, at_least_float(unpack(norm.input_, node)).reshape(rows.sizes()));
+    sums = (dots.view({images, channels}) - sums * by_channel(norm.result1_)) * by_channel(norm.result2_);
+  }
+  return std::make_unique<RowGradients>(
+      middle_sums(layout.samples_first(sums, 1, g.sizes().vec(), g.dim() - 1)), Shape{channels});
 }
 
 constexpr int64_t kChannelDimension = 1;

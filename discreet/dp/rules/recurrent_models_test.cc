@@ -40,6 +40,27 @@ std::vector<Model> recurrent_models() {
                                torch::lstm(x.transpose(0, 1), {h, h}, p, false, 2, 0.0, true, true, false))
                         .sum(0);
                   }});
+  list.push_back({"embedded tokens, the last states of a layer over another, the first states trained",
+                  {"embedding", "expanded parameter", "fused long short-term memory"},
+                  {{7, 3}, {16, 3}, {16, 4}, {16}, {16}, {16, 4}, {16, 4}, {16}, {16}, {2, 1, 4}, {2, 1, 4}},
+                  token_rows(7, {5}),
+                  [](const Tensors& p, Tensor x) {
+                    const auto [out, h, c] = torch::lstm(
+                        torch::embedding(p[0], x),
+                        {p[9].expand({2, x.size(0), 4}), p[10].expand({2, x.size(0), 4})},
+                        {p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8]}, true, 2, 0.0, true, false, true);
+                    return torch::cat({h.select(0, 0), c.select(0, 1)}, 1);
+                  }});
+  list.push_back({"outputs and states of a layer, time first",
+                  {"fused long short-term memory"},
+                  {{16, 3}, {16, 4}, {16}, {16}},
+                  normal_rows({5, 3}),
+                  [](const Tensors& p, Tensor x) {
+                    const Tensor h = torch::zeros({1, x.size(0), 4}, x.options());
+                    const auto [out, last, cell] =
+                        torch::lstm(x.transpose(0, 1), {h, h}, p, true, 1, 0.0, true, false, false);
+                    return out.sin().sum(0) + last.squeeze(0) * cell.squeeze(0);
+                  }});
   list.push_back({"gated recurrent units",
                   {"linear"},
                   {{12, 3}, {12, 4}, {12}, {12}},

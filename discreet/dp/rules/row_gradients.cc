@@ -1,5 +1,7 @@
 #include "discreet/dp/rules/row_gradients.h"
 
+#include <algorithm>
+
 #include "discreet/dp/rules/row_kernels.h"
 #include "discreet/dp/rules/weighted_rows.h"
 
@@ -31,6 +33,12 @@ at::Tensor summed_to(const at::Tensor& x, const Layout& layout, const libtorch::
   const at::Tensor split =
       layout.samples() == 1 ? x.unsqueeze(0) : layout.split_out(x);  // [samples, dimensions of x]
   const int64_t missing = x.dim() - static_cast<int64_t>(shape.size());
+  // Rows for each sample, all the dimensions before the parameter's own.
+  const bool whole_rows = missing >= 0 && std::equal(shape.begin(), shape.end(), x.sizes().begin() + missing);
+  if (whole_rows && !shape.empty() && x.numel() > 0 && split.dim() == x.dim() + 1) {
+    const int64_t width = c10::multiply_integers(shape);
+    return middle_sums(split.reshape({layout.samples(), -1, width}));
+  }
   libtorch::Shape summed;
   for (int64_t d = 0; d < x.dim(); ++d)
     if (d < missing || shape[d - missing] == 1) summed.push_back(d + 1);

@@ -4,12 +4,7 @@
 
 #include <algorithm>
 
-// The same code for each vector width; the loader picks one for the machine.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
-#define DISCREET_VECTOR_CLONES __attribute__((target_clones("avx512f", "avx2", "default"), optimize("O3")))
-#else
-#define DISCREET_VECTOR_CLONES
-#endif
+#include "discreet/dp/rules/vector_clones.h"
 
 namespace discreet {
 namespace {
@@ -61,6 +56,70 @@ DISCREET_VECTOR_CLONES double sums(const double* x, int64_t n) {
   return finish(lanes);
 }
 
+DISCREET_VECTOR_CLONES double products(const float* x, const float* y, int64_t n) {
+  double lanes[kLanes] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    for (int64_t lane = 0; lane < kLanes; ++lane)
+      lanes[lane] += static_cast<double>(x[i + lane]) * static_cast<double>(y[i + lane]);
+  for (; i < n; ++i) lanes[i % kLanes] += static_cast<double>(x[i]) * y[i];
+  return finish(lanes);
+}
+
+DISCREET_VECTOR_CLONES double products(const double* x, const double* y, int64_t n) {
+  double lanes[kLanes] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    for (int64_t lane = 0; lane < kLanes; ++lane) lanes[lane] += x[i + lane] * y[i + lane];
+  for (; i < n; ++i) lanes[i % kLanes] += x[i] * y[i];
+  return finish(lanes);
+}
+
+DISCREET_VECTOR_CLONES void add_row(const float* __restrict x, int64_t n, double* __restrict to) {
+  for (int64_t i = 0; i < n; ++i) to[i] += x[i];
+}
+
+DISCREET_VECTOR_CLONES void add_row(const double* __restrict x, int64_t n, double* __restrict to) {
+  for (int64_t i = 0; i < n; ++i) to[i] += x[i];
+}
+
+bool has_kernels(const at::Tensor& x) {
+  return x.device().is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble);
+}
+
+int64_t grain(int64_t width) {
+  return std::max<int64_t>(1, 65536 / std::max<int64_t>(1, width));
+}
+
+template <typename Value>
+at::Tensor dots_by_row(const at::Tensor& x, const at::Tensor& y) {
+  const at::Tensor a = x.contiguous(), b = y.contiguous();
+  const int64_t rows = a.size(0), width = rows == 0 ? 0 : a.numel() / rows;
+  at::Tensor result = at::zeros({rows}, a.options().dtype(at::kDouble));
+  const Value *from = a.data_ptr<Value>(), *with = b.data_ptr<Value>();
+  double* to = result.data_ptr<double>();
+  at::parallel_for(0, rows, grain(width), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row)
+      to[row] = products(from + row * width, with + row * width, width);
+  });
+  return result;
+}
+
+template <typename Value>
+at::Tensor sums_over_middle(const at::Tensor& x) {
+  const at::Tensor rows = x.stride(2) == 1 ? x : x.contiguous();
+  const int64_t count = rows.size(1), width = rows.size(2);
+  at::Tensor result = at::zeros({rows.size(0), width}, rows.options().dtype(at::kDouble));
+  const Value* from = rows.data_ptr<Value>();
+  double* to = result.data_ptr<double>();
+  at::parallel_for(0, rows.size(0), grain(count * width), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      for (int64_t t = 0; t < count; ++t)
+        add_row(from + i * rows.stride(0) + t * rows.stride(1), width, to + i * width);
+  });
+  return result;
+}
+
 template <typename Value, typename Kernel>
 at::Tensor by_row(const at::Tensor& x, Kernel kernel) {
   const at::Tensor dense = x.contiguous();
@@ -68,8 +127,7 @@ at::Tensor by_row(const at::Tensor& x, Kernel kernel) {
   at::Tensor result = at::zeros({rows}, dense.options().dtype(at::kDouble));
   const Value* from = dense.data_ptr<Value>();
   double* to = result.data_ptr<double>();
-  const int64_t grain = std::max<int64_t>(1, 65536 / std::max<int64_t>(1, width));
-  at::parallel_for(0, rows, grain, [&](int64_t begin, int64_t end) {
+  at::parallel_for(0, rows, grain(width), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) to[row] = kernel(from + row * width, width);
   });
   return result;
@@ -93,16 +151,17 @@ at::Tensor row_sums(const at::Tensor& x) {
   return x.to(at::kDouble).flatten(1).sum(1);
 }
 
+at::Tensor row_dots(const at::Tensor& x, const at::Tensor& y) {
+  if (has_kernels(x) && x.scalar_type() == y.scalar_type())
+    return x.scalar_type() == at::kFloat ? dots_by_row<float>(x, y) : dots_by_row<double>(x, y);
+  return (x.to(at::kDouble) * y).flatten(1).sum(1);
+}
+
 at::Tensor middle_sums(const at::Tensor& x) {
   if (x.size(1) == 1) return x.select(1, 0).to(at::kDouble);
-  at::Tensor result = at::zeros({x.size(0), x.size(2)}, x.options().dtype(at::kDouble));
-  // Blocks, so that the copy in double stays small.
-  const int64_t block = std::max<int64_t>(1, (1 << 20) / std::max<int64_t>(1, x.size(1) * x.size(2)));
-  for (int64_t begin = 0; begin < x.size(0); begin += block) {
-    const int64_t end = std::min(begin + block, x.size(0));
-    result.slice(0, begin, end).copy_(x.slice(0, begin, end).sum(1, false, at::kDouble));
-  }
-  return result;
+  if (has_kernels(x))
+    return x.scalar_type() == at::kFloat ? sums_over_middle<float>(x) : sums_over_middle<double>(x);
+  return x.sum(1, false, at::kDouble);
 }
 
 }  // namespace discreet

@@ -12,6 +12,9 @@ at::Tensor row_squares(const at::Tensor& x);
 // x [n, ...] -> double [n]: sum of each row.
 at::Tensor row_sums(const at::Tensor& x);
 
+// x, y [n, ...] of one shape -> double [n]: sum of the products of each row.
+at::Tensor row_dots(const at::Tensor& x, const at::Tensor& y);
+
 // x [n, t, m] -> double [n, m]: sum over the middle.
 at::Tensor middle_sums(const at::Tensor& x);
 

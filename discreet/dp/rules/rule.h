@@ -55,6 +55,18 @@ class Gradients {
   virtual std::optional<Factors> factors();
 };
 
+// What a rule has for a node of which several outputs may be used.
+struct OutputsRule {
+  // The layout of the node's first output from that of output `output`; nothing where that mixes samples.
+  std::optional<Layout> (*first_layout)(libtorch::Node& node, uint32_t output, const Layout& layout);
+  // The gradients of the parameters in the slots `inputs`, in that order. output_gradients: one for each
+  // output, dense; undefined where no gradient flows.
+  std::vector<std::unique_ptr<Gradients>> (*gradients)(libtorch::Node& node,
+                                                       const std::vector<uint32_t>& inputs,
+                                                       const std::vector<at::Tensor>& output_gradients,
+                                                       const Layout& layout);
+};
+
 struct Rule {
   const char* name;       // "linear"
   const char* operation;  // the autograd node it covers: "AddmmBackward0"
@@ -64,6 +76,8 @@ struct Rule {
   // output_gradient: the gradient of the node's first output, dense.
   std::unique_ptr<Gradients> (*gradients)(libtorch::Node& node, uint32_t input,
                                           const at::Tensor& output_gradient, const Layout& layout);
+  // Instead of `gradients`, where the node has several outputs.
+  const OutputsRule* outputs = nullptr;
 };
 
 inline bool Gradients::absorb(Gradients&) {

@@ -1,0 +1,274 @@
+// Seconds of a private training step of ours, or of a plain one of the same model, and the memory it takes:
+// one case, so that the memory is its own. run.py runs this beside the rivals.
+//
+// usage: step_bench TASK.json MODEL private|plain|parts STEPS [THREADS]
+//
+// A private step: Poisson draw, forward, per-sample clipping, noise, SGD. A plain one: a batch of the same
+// (expected) size, forward, backward, SGD. Prints one line of JSON: quartiles over STEPS steps after three
+// that do not count, the median seconds of processors, peak memory of the process, and how far that is above
+// what it had before the model was made. "parts" prints instead the milliseconds of processors that each part
+// of a private step takes, by clip rule.
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <ctime>
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "bench/step/models.h"
+#include "discreet/dp/clip.h"
+#include "discreet/dp/graph.h"
+#include "discreet/dp/noise.h"
+#include "discreet/dp/privacy_engine.h"
+
+namespace {
+
+using step_bench::Model;
+using torch::Tensor;
+using Json = nlohmann::json;
+
+constexpr int kWarmUp = 3;
+
+double seconds(clockid_t clock) {
+  timespec now{};
+  clock_gettime(clock, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+// By the clock, and of processors: what a busy machine does not falsify.
+struct Times {
+  std::vector<double> wall, cpu;
+  double wall_start = 0, cpu_start = 0;
+  void start() {
+    wall_start = seconds(CLOCK_MONOTONIC);
+    cpu_start = seconds(CLOCK_PROCESS_CPUTIME_ID);
+  }
+  void stop() {
+    wall.push_back(seconds(CLOCK_MONOTONIC) - wall_start);
+    cpu.push_back(seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu_start);
+  }
+};
+
+// A line of /proc/self/status, in MiB.
+double memory(const std::string& name) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.rfind(name + ":", 0) == 0) return std::stod(line.substr(name.size() + 1)) / 1024;
+  return 0;
+}
+
+class Records : public discreet::Dataset {
+ public:
+  explicit Records(const Json& task, int64_t rows) : x_(step_bench::make_input(task, rows)) {
+    targets_ = torch::randint(0, task.at("classes").get<int64_t>(), {rows}, torch::kLong);
+  }
+  int64_t size() const override { return x_.size(0); }
+  Tensor features(Tensor rows) const override { return x_.index_select(0, rows); }
+
+ private:
+  Tensor x_;
+};
+
+struct Case {
+  Json task;
+  double clip, noise, learning_rate;
+  int64_t batch;
+  std::shared_ptr<Model> model;
+  Records data;
+};
+
+Tensor loss_of(const Tensor& out, const Tensor& y) {
+  return torch::cross_entropy_loss(out, y);
+}
+
+std::vector<Tensor> trained(const Model& model) {
+  std::vector<Tensor> result;
+  for (const Tensor& parameter : model.parameters())
+    if (parameter.requires_grad()) result.push_back(parameter);
+  return result;
+}
+
+Times private_steps(Case& c, int steps) {
+  torch::optim::SGD optimizer(trained(*c.model), c.learning_rate);
+  discreet::PrivacyEngine engine(c.model, {.batch_size = c.batch,
+                                           .sample_size = static_cast<double>(c.data.size()),
+                                           .noise_multiplier = c.noise,
+                                           .max_grad_norm = c.clip,
+                                           .loss_reduction = discreet::Reduction::kMean});
+  engine.attach(optimizer);
+  Times times;
+  times.start();  // a step begins with its draw, which the iterator makes
+  for (const auto& batch : engine.loader(c.data, kWarmUp + steps)) {
+    optimizer.zero_grad();
+    loss_of(engine.watch(c.model->forward(batch.data)), batch.target).backward();
+    optimizer.step();
+    times.stop();
+    times.start();
+  }
+  return times;
+}
+
+Times plain_steps(Case& c, int steps) {
+  torch::optim::SGD optimizer(trained(*c.model), c.learning_rate);
+  Times times;
+  for (int step = 0; step < kWarmUp + steps; ++step) {
+    times.start();
+    const Tensor rows = torch::randint(0, c.data.size(), {c.batch}, torch::kLong);
+    const Tensor x = c.data.features(rows), y = c.data.targets().index_select(0, rows);
+    optimizer.zero_grad();
+    loss_of(c.model->forward(x), y).backward();
+    optimizer.step();
+    times.stop();
+  }
+  return times;
+}
+
+// What PrivacyEngine does in a step, taken apart; where one way to see a parameter is enough.
+void print_parts(Case& c, int steps) {
+  std::vector<discreet::TrainedParameter> parameters;
+  for (const auto& parameter : c.model->named_parameters())
+    if (parameter.value().requires_grad()) parameters.push_back({parameter.key(), parameter.value()});
+  std::map<std::string, double> total;
+  discreet::RandomStream random = discreet::RandomStream::for_tests(1);
+  for (int step = 0; step < kWarmUp + steps; ++step) {
+    if (step == kWarmUp) total.clear();
+    double start = 0;
+    const auto part = [&](const std::string& name) {
+      const double now = seconds(CLOCK_PROCESS_CPUTIME_ID);
+      total[name] += now - start;
+      start = now;
+    };
+    const Tensor rows = torch::randint(0, c.data.size(), {c.batch}, torch::kLong);
+    const Tensor x = c.data.features(rows), y = c.data.targets().index_select(0, rows);
+    start = seconds(CLOCK_PROCESS_CPUTIME_ID);
+    const Tensor out = c.model->forward(x);
+    part("1 forward");
+    const Tensor cut = out.detach().requires_grad_();
+    loss_of(cut, y).backward();
+    torch::NoGradGuard no_grad;
+    part("2 loss");
+    const std::vector<discreet::UseNode> nodes = discreet::find_uses(out, parameters);
+    part("3 search of the graph");
+    std::vector<discreet::libtorch::Edge> edges;
+    std::vector<uint32_t> outputs;
+    for (const discreet::UseNode& node : nodes) {
+      outputs.push_back(node.rule->outputs ? node.node->num_inputs() : 1);
+      for (uint32_t k = 0; k < outputs.back(); ++k) edges.emplace_back(node.node, k);
+    }
+    const auto gradients =
+        discreet::libtorch::gradients_at(out, cut.grad() * static_cast<double>(c.batch), edges);
+    part("4 backward of the data");
+    std::vector<std::pair<std::string, std::unique_ptr<discreet::Gradients>>> parts;
+    std::vector<const discreet::ParameterUse*> uses;
+    auto next = gradients.begin();
+    for (size_t i = 0; i < nodes.size(); ++i) {
+      const discreet::UseNode& node = nodes[i];
+      const std::vector<Tensor> own(next, next + outputs[i]);
+      next += outputs[i];
+      if (node.rule->outputs) {
+        std::vector<uint32_t> inputs;
+        for (const auto& use : node.uses) inputs.push_back(use.input);
+        for (auto& made : node.rule->outputs->gradients(*node.node, inputs, own, node.layout))
+          parts.emplace_back(node.rule->name, std::move(made));
+      } else {
+        for (const auto& use : node.uses)
+          parts.emplace_back(node.rule->name,
+                             node.rule->gradients(*node.node, use.input, own[0], node.layout));
+      }
+      for (const auto& use : node.uses) uses.push_back(&use);
+      part(std::string("5 prepare: ") + node.rule->name);
+    }
+    Tensor squared = torch::zeros({c.batch}, torch::kDouble);
+    for (auto& [name, made] : parts) {
+      squared += made->squared_norms().squared;
+      part("6 norms: " + name);
+    }
+    const Tensor weights = (c.clip / squared.sqrt()).clamp_max(1);
+    std::vector<Tensor> sums;
+    for (const auto& parameter : parameters)
+      sums.push_back(torch::zeros(parameter.tensor.sizes(), torch::kDouble));
+    part("7 zeros for the sum");
+    for (size_t i = 0; i < parts.size(); ++i) {
+      parts[i].second->add_weighted(weights, 0, c.batch, uses[i]->view(sums[uses[i]->parameters[0]]));
+      part("8 weighted sum: " + parts[i].first);
+    }
+    discreet::Clipper clipper(parameters, c.clip);
+    discreet::ClippedSum sum = clipper.take();
+    start = seconds(CLOCK_PROCESS_CPUTIME_ID);
+    const auto released =
+        discreet::add_noise(std::move(sum), c.noise, static_cast<double>(c.batch), parameters, random);
+    part("9 noise");
+  }
+  double all = 0;
+  for (const auto& [name, time] : total) all += time;
+  for (const auto& [name, time] : total)
+    std::printf("%9.2f ms %5.1f %%  %s\n", 1e3 * time / steps, 100 * time / all, name.c_str());
+  std::printf("%9.2f ms\n", 1e3 * all / steps);
+}
+
+double quantile(std::vector<double> values, double q) {
+  std::sort(values.begin(), values.end());
+  return values[static_cast<size_t>(q * static_cast<double>(values.size() - 1) + 0.5)];
+}
+
+int run(const std::string& path, const std::string& name, const std::string& mode, int steps) {
+  const Json tasks = Json::parse(std::ifstream(path));
+  for (const Json& task : tasks.at("models")) {
+    if (task.at("name") != name) continue;
+    torch::manual_seed(1);
+    const auto batch = task.at("batch").get<int64_t>();
+    Case c{task,
+           tasks.at("max_grad_norm"),
+           tasks.at("noise_multiplier"),
+           tasks.at("learning_rate"),
+           batch,
+           nullptr,
+           Records(task, batch * tasks.at("batches_of_data").get<int64_t>())};
+    const double before = memory("VmRSS");
+    c.model = step_bench::make_model(task);
+    if (mode == "parts") {
+      print_parts(c, steps);
+      return 0;
+    }
+    Times times = mode == "private" ? private_steps(c, steps) : plain_steps(c, steps);
+    for (auto* all : {&times.wall, &times.cpu}) all->erase(all->begin(), all->begin() + kWarmUp);
+    int64_t numbers = 0;
+    for (const Tensor& parameter : trained(*c.model)) numbers += parameter.numel();
+    std::cout << Json{{"who", "discreet"},
+                      {"model", name},
+                      {"mode", mode},
+                      {"trained", numbers},
+                      {"steps", steps},
+                      {"median", quantile(times.wall, 0.5)},
+                      {"lower", quantile(times.wall, 0.25)},
+                      {"upper", quantile(times.wall, 0.75)},
+                      {"cpu", quantile(times.cpu, 0.5)},
+                      {"peak_mib", memory("VmHWM")},
+                      {"rise_mib", memory("VmHWM") - before}}
+              << std::endl;
+    return 0;
+  }
+  std::fprintf(stderr, "step_bench: no model '%s' in %s\n", name.c_str(), path.c_str());
+  return 2;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string mode = argc > 3 ? argv[3] : "";
+  if (argc < 5 || (mode != "private" && mode != "plain" && mode != "parts") || std::atoi(argv[4]) < 1) {
+    std::fprintf(stderr, "usage: step_bench TASK.json MODEL private|plain|parts STEPS [THREADS]\n");
+    return 2;
+  }
+  if (argc > 5) at::set_num_threads(std::atoi(argv[5]));
+  try {
+    return run(argv[1], argv[2], mode, std::atoi(argv[4]));
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "step_bench: %s\n", error.what());
+    return 1;
+  }
+}
