@@ -77,6 +77,7 @@ SumMoments sum_moments(const GaussianLosses& losses, double tilt) {
     if (!(TiltedLoss::points(pair, tilt, 0, TiltedLoss::Part::kAll, {}, losses.top(i)) < kMostPoints))
       return {kInfinity, kInfinity, kInfinity, kInfinity};
     const TiltedLoss loss(pair, tilt, 0, TiltedLoss::Part::kAll, {}, losses.top(i));
+    if (!std::isfinite(loss.log_moment_error())) return {kInfinity, kInfinity, kInfinity, kInfinity};
     sum.value += count * loss.log_moment();
     sum.error += count * (loss.log_moment_error() + kRounding * std::abs(loss.log_moment()));
     sum.mean += count * loss.mean();

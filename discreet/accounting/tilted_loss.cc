@@ -179,8 +179,13 @@ TiltedLoss::TiltedLoss(const LossPair& pair, double tilt, double most_frequency,
   }
   loss_.resize(kept);
   weight_.resize(kept);
+  // What is too small for a number may be lost, also what would tell how much is beyond the ends.
+  const double too_small = std::numeric_limits<double>::min() / sum *
+                           (static_cast<double>(count) + 2 / -std::expm1(-kReach * stride));
   const auto additions = static_cast<double>(std::min(count, kBatch) + count / kBatch);
-  error_ = (16 + additions + 2 * rounding) * kRounding + 2 * (4 * std::exp(-kExponent) + left_out);
+  error_ =
+      (16 + additions + 2 * rounding) * kRounding + 2 * (4 * std::exp(-kExponent) + left_out + too_small);
+  if (!(error_ < 0.5)) error_ = std::numeric_limits<double>::infinity();  // more is no bound on a logarithm
   error_by_frequency_ = by_frequency * kRounding;
 }
 

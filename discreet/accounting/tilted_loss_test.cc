@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "discreet/accounting/loss_decay.h"
@@ -125,6 +126,30 @@ TEST(TiltedLoss, PartsAgreeWithSlowIntegration) {
               << said() << " " << n;
         }
       }
+}
+
+// Of a large tilt nearly all that a top leaves is far beyond it, where erfc is hardly a number any more: that
+// counts as error. (By many small steps, in extended precision, whose numbers reach farther.)
+TEST(TiltedLoss, CountsWhatIsTooSmallForANumber) {
+  const LossPair pair(Direction::kRemove, 0.01, 2);
+  const OutcomeCut top{8.31285, 0.132442};
+  double furthest = 0;
+  for (const double tilt : {30.0, 1036.0, 1037.0, 1038.0, 1039.0, 1039.6, 1041.0}) {
+    constexpr long double kStep = 1.0L / 4096;
+    long double sum = 0;
+    for (long double t = -9; t < 16; t += kStep)
+      sum += std::exp(-t * t / 2 + (1 + tilt) * static_cast<long double>(pair.loss(static_cast<double>(t)))) *
+             std::erfc((t - top.at) / top.width) / 2;
+    const auto slow = static_cast<double>(std::log(sum * kStep * 0.398942280401432677939946L));
+    const TiltedLoss loss(pair, tilt, 0, TiltedLoss::Part::kAll, {}, top);
+    const double off = std::abs(loss.log_moment() - slow);
+    EXPECT_LE(off, loss.log_moment_error() + 1e-10) << tilt;
+    if (tilt < 100) {
+      EXPECT_LT(loss.log_moment_error(), 1e-10);
+    }
+    furthest = std::max(furthest, off);
+  }
+  EXPECT_GT(furthest, 0.1);
 }
 
 TEST(TiltedLoss, MeanAndVarianceAreDerivativesOfTheMoment) {
