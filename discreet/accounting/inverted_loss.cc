@@ -206,7 +206,8 @@ std::pair<double, double> InvertedLoss::delta(const Sum& sum, double epsilon) co
   const double rounding = log_scale_error_ + kRounding * (4 + std::abs(log_scale) + std::abs(tilt * epsilon));
   const double lower = scale * (total - error) * (1 - rounding) - aliases(sum, epsilon),
                upper = scale * (total + error) * (1 + 2 * rounding) + common(sum, epsilon);
-  if (!std::isfinite(scale) || !std::isfinite(upper)) return {0, 1};
+  // A factor that is hardly known says nothing.
+  if (!std::isfinite(scale) || !std::isfinite(upper) || !(rounding < 0.1)) return {0, 1};
   return {std::clamp(lower, 0.0, 1.0), std::clamp(upper, 0.0, 1.0)};
 }
 
