@@ -276,7 +276,7 @@ void PrivacyEngine::State::backward(const std::vector<at::Tensor>& outputs, cons
     }
   }
   phase = Phase::kIdle;
-  weights = {};
+  weights = at::Tensor();
   gradients.set({});
   if (next == static_cast<int64_t>(pieces.size())) release();
 }
