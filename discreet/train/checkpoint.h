@@ -20,7 +20,7 @@ struct Counters {
   int64_t lost = 0;      // charges of steps whose result a crash took away; they are never repeated
   std::optional<double> next_clip = {};  // of adaptive clipping: what the releases so far made of the clip
   std::vector<double> loss_curve = {};   // mean training loss of each step that was run (with several
-                                        // processes, of this one's share); the owner's
+                                         // processes, of this one's share); the owner's
 };
 
 std::string save_checkpoint(const std::vector<torch::Tensor>& weights,
