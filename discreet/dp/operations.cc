@@ -329,7 +329,11 @@ Carried padding(const Way& way) {
   const Shape pad = integers(way.saved<saved::ConstantPadNdBackward0>().pad);
   const auto place = way.layout.place(way.out);
   if (!place) return refuse(kSpread);
-  return moved_to(way, *place, place->dimension);  // refused where that dimension is padded: its size differs
+  // Given from the last dimension on. Padding by 1 and -1 keeps a size and yet moves its rows.
+  for (size_t side = 0; side < pad.size(); ++side)
+    if (place->dimension == static_cast<int64_t>(way.out.size() - 1 - side / 2) && pad[side] != 0)
+      return refuse(kMixes);
+  return moved_to(way, *place, place->dimension);
 }
 
 // left [b, r, k] x right [b, k, c]
@@ -666,6 +670,7 @@ Carried carry(Node& node, uint32_t input, uint32_t output, const Layout& layout)
   if (found == operations().end())
     return {{}, "is not on the list of operations that are known to keep samples apart", false};
   const Way way{node, input, output, layout, input_shape(node.next_edge(input)), output_shape(node, output)};
+  if (std::find(way.in.begin(), way.in.end(), 0) != way.in.end()) return refuse("takes an empty tensor");
   if (layout.samples() == 1) return {layout.whole(way.in, 0), ""};
   Carried result = found->second(way);
   if (!result.layout)

@@ -36,6 +36,27 @@ std::string refusal(const std::vector<std::vector<int64_t>>& shapes,
   return "no Error";
 }
 
+// Padded by 1 in front and by -1 behind, a dimension keeps its size, but row i is the one before it.
+TEST(RefusedOnTheWay, RowsOfTheBatchMovedByPadding) {
+  const Tensor x = torch::rand({6, 4});
+  EXPECT_THAT(refusal({{3, 4}},
+                      [&](const auto& p) {
+                        const Tensor h = torch::linear(x, p[0]);
+                        return h + torch::constant_pad_nd(h, {0, 0, 1, -1});
+                      }),
+              HasSubstr("mixes the samples"));
+}
+
+TEST(RefusedOnTheWay, EmptyTensors) {
+  const Tensor x = torch::rand({6, 4});
+  EXPECT_THAT(refusal({{3, 4}},
+                      [&](const auto& p) {
+                        const Tensor h = torch::linear(x, p[0]);
+                        return torch::cat({h, h.slice(1, 0, 0).clone()}, 1);
+                      }),
+              HasSubstr("empty"));
+}
+
 // The batch itself is not behind the output's graph: only the rule can see that its statistics mix samples.
 TEST(RefusedByRule, TheGainAndTheShiftOfStatisticsOfTheBatch) {
   const Tensor x = torch::rand({6, 4, 3});
