@@ -89,7 +89,7 @@ void check_layout(const Tensor& output, const std::vector<TrainedParameter>& par
   const auto scaled =
       libtorch::gradients_at(output, gradient * multipliers.view(shape).to(gradient.scalar_type()), edges);
   for (size_t n = 0; n < nodes.size(); ++n) {
-    if (!plain[n].defined() || !scaled[n].defined()) continue;
+    if (!plain[n].defined() || !scaled[n].defined() || nodes[n].uses.empty()) continue;
     const auto by_sample = [&](const Tensor& x) {
       return nodes[n].layout.samples_first(x, 0, x.sizes().vec(), 0).to(at::kDouble);
     };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "discreet/base/error.h"
 #include "discreet/dp/adaptive_clip.h"
 #include "discreet/dp/clip.h"
 #include "discreet/dp/rules/factors.h"
@@ -74,6 +75,12 @@ ClipPiece::ClipPiece(const std::vector<TrainedParameter>& parameters, std::vecto
   uses_.resize(parameters.size());
   auto next = gradients.begin();
   for (const UseNode& node : nodes_) {
+    if (needs_dense_gradient(*node.node) && next->defined() && !next->is_contiguous())
+      throw Error(
+          ErrorKind::kUnsupported,
+          "the gradient that flows into '" + node.node->name() +
+              "' is not dense, which libtorch's own backward does not allow for: call contiguous() on "
+              "the result of the normalisation before it is transposed");
     add_uses(node, {next, next + outputs_of(node)}, output_gradient.options());
     next += outputs_of(node);
   }

@@ -71,6 +71,8 @@ std::vector<BoundedGroup> bounded_groups(const Clipping& clipping, const std::ve
   if (!positive(max_grad_norm)) refuse("max_grad_norm must be a finite number above 0");
   if (clipping.normalise && !positive(clipping.stability))
     refuse("clipping.stability must be a finite number above 0");
+  if (clipping.normalise && max_grad_norm / clipping.stability > 1e30)
+    refuse("clipping.stability must not be below max_grad_norm / 1e30");
   if (!positive(clipping.max_weight)) refuse("clipping.max_weight must be a finite number above 0");
   if (!clipping.groups.empty() && clipping.style != Clipping::Style::kPerGroup)
     refuse("clipping.groups goes with Clipping::Style::kPerGroup");

@@ -90,6 +90,8 @@ class Search {
         continue;
       const auto layouts = layouts_.find(node.get());
       if (layouts == layouts_.end()) continue;  // only reached as a function of parameters
+      if (has_hooks(*node))
+        unsupported(who(*node) + ", to whose result a hook is registered: it may mix the samples' gradients");
       if (rooted_.count(node.get()))
         unsupported(who(*node) + ", with and without rows of its own for the batch");
       for (uint32_t input = 0; input < node->num_outputs(); ++input) {
@@ -98,6 +100,9 @@ class Search {
         if (facts_.at(edge.function.get()).pure && cover(node, input, layouts->second)) continue;
         carry_on(*node, input, layouts->second);
       }
+      // For the eyes of needs_dense_gradient alone, where it has no parameter of its own.
+      if (needs_dense_gradient(*node) && layouts->second[0] && (found_.empty() || found_.back().node != node))
+        found_.push_back({node, rule_for(node->name()), *layouts->second[0], {}});
     }
     for (size_t i = 0; i < parameters_.size(); ++i)
       if (!used_.count(i))
@@ -270,6 +275,10 @@ class Search {
 };
 
 }  // namespace
+
+bool needs_dense_gradient(Node& node) {
+  return node.name() == "NativeBatchNormBackward0";
+}
 
 at::Tensor ParameterUse::view(at::Tensor tensor) const {
   for (const auto& [kind, numbers] : steps) {

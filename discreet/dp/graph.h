@@ -49,9 +49,13 @@ struct ParameterUse {
 struct UseNode {
   std::shared_ptr<libtorch::Node> node;
   const Rule* rule;
-  Layout layout;  // of its first output
-  std::vector<ParameterUse> uses;
+  Layout layout;                   // of its first output
+  std::vector<ParameterUse> uses;  // none where only its gradient is to be looked at
 };
+
+// Whether libtorch's own backward of this node is right for dense gradients only: that of 1.13's batch
+// normalisation reads any other as if it were dense, and so hands one sample's gradient to others.
+bool needs_dense_gradient(libtorch::Node& node);
 
 struct GraphOptions {
   int64_t batch_dimension = 0;  // the output's dimension that is the samples

@@ -95,6 +95,27 @@ TEST(Refused, OperationsAcrossTheBatch) {
   EXPECT_EQ(with([](Tensor h) { return h.transpose(1, 2).sum(-1); }), "no Error");
 }
 
+TEST(Refused, AHookOnTheWay) {
+  const auto forward = [](const Parameters& p, Tensor x) {
+    const Tensor h = torch::linear(x, p[0].tensor);
+    h.register_hook([](const Tensor& g) { return g / g.norm(); });
+    return h.tanh();
+  };
+  EXPECT_THAT(refusal(forward, {{"w", {3, 4}}}, torch::randn({8, 4})), HasSubstr("a hook"));
+}
+
+// libtorch 1.13's backward reads this gradient as if it were dense: one sample's NaN reached two others.
+TEST(Refused, AStridedGradientOfBatchNormalisation) {
+  const Tensor w = torch::randn({1, 2}).requires_grad_();
+  const auto normalised = torch::instance_norm(torch::linear(torch::randn({4, 1, 3, 2}), w), {}, {}, {}, {},
+                                               true, 0.1, 1e-5, false);
+  const Tensor strided = normalised.flatten(1, 2).movedim(0, 1), dense = normalised.flatten(1);
+  Clipper turned({{"w", w}}, 1.0, {}, {1, {}}), plain({{"w", w}}, 1.0);
+  EXPECT_THAT(message_of([&] { turned.add(strided, torch::randn(strided.sizes())); }),
+              HasSubstr("is not dense"));
+  EXPECT_EQ(message_of([&] { plain.add(dense, torch::randn(dense.sizes())); }), "no Error");
+}
+
 TEST(Refused, ARowForSeveralSamples) {
   const auto with = [](Tensor index) {
     return refusal(

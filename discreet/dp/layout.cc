@@ -58,6 +58,8 @@ std::optional<Layout::Place> Layout::place(const Shape& shape) const {
     // With one key several dimensions may do: then the outermost whose size is 1, else the outermost.
     if (!found || exact || !(found->before == 1 && found->behind == 1)) found = place;
   }
+  // All of one key may lie anywhere.
+  if (!found && keys() == 1 && !shape.empty()) found = Place{0, 1, shape[0]};
   return found;
 }
 

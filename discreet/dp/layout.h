@@ -68,10 +68,7 @@ class Layout {
 
  private:
   Layout(int64_t samples, int64_t before, int64_t behind, std::shared_ptr<const Owners> owners)
-      : samples_(samples), before_(before), behind_(behind), owners_(std::move(owners)) {
-    if (keys() == 1)
-      behind_ *= std::exchange(before_, 1);  // all is one sample's: in any shape there is a place
-  }
+      : samples_(samples), before_(before), behind_(behind), owners_(std::move(owners)) {}
   // x [keys, ...] -> [samples, most keys of one sample, ...]
   at::Tensor by_owner(const at::Tensor& x) const;
 

@@ -80,6 +80,14 @@ inline auto recorded_shape(const torch::autograd::InputMetadata& metadata) {
 }
 #endif
 
+// Whether somebody registered a hook that changes the gradients that flow through this node.
+inline bool has_hooks(Node& node) {
+#if TORCH_VERSION_MAJOR >= 2
+  if (!node.tensor_pre_hooks().empty()) return true;
+#endif
+  return !node.pre_hooks().empty() || !node.post_hooks().empty();
+}
+
 // Shape of what the operation of this node put out (and of the gradient that flows into the node).
 inline Shape output_shape(const Node& node, uint32_t output = 0) {
   Shape shape;

@@ -670,8 +670,8 @@ Carried carry(Node& node, uint32_t input, uint32_t output, const Layout& layout)
   if (found == operations().end())
     return {{}, "is not on the list of operations that are known to keep samples apart", false};
   const Way way{node, input, output, layout, input_shape(node.next_edge(input)), output_shape(node, output)};
-  if (std::find(way.in.begin(), way.in.end(), 0) != way.in.end()) return refuse("takes an empty tensor");
   if (layout.samples() == 1) return {layout.whole(way.in, 0), ""};
+  if (std::find(way.in.begin(), way.in.end(), 0) != way.in.end()) return refuse("takes an empty tensor");
   Carried result = found->second(way);
   if (!result.layout)
     if (const auto owner = layout.sole_owner()) return {layout.whole(way.in, *owner), ""};
