@@ -100,7 +100,7 @@ class Search {
         if (facts_.at(edge.function.get()).pure && cover(node, input, layouts->second)) continue;
         carry_on(*node, input, layouts->second);
       }
-      // For the eyes of needs_dense_gradient alone, where it has no parameter of its own.
+      // Without a parameter of its own only its gradient is looked at (clip_piece.cc).
       if (needs_dense_gradient(*node) && layouts->second[0] && (found_.empty() || found_.back().node != node))
         found_.push_back({node, rule_for(node->name()), *layouts->second[0], {}});
     }

@@ -105,7 +105,7 @@ struct PrivacyOptions {
   GradMode grad_mode = GradMode::kGraph;
   std::vector<Rule> rules = {};   // clip rules of one's own (rules/rule.h); examples/05_custom_rule.cc
   int64_t batch_dimension = 0;    // the dimension of the watched output that is the rows handed out
-  bool check_first_batch = true;  // the first batch of two rows or more is looked through (check_forward)
+  bool check_first_batch = true;  // the first batch of two rows or more, as check() does
 
   // Buffers whose updates do not depend on the data (step counters, power iteration on weights).
   std::vector<std::string> independent_buffers = {};
