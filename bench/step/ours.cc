@@ -104,7 +104,7 @@ Times private_steps(Case& c, int steps) {
   times.start();  // a step begins with its draw, which the iterator makes
   for (const auto& batch : engine.loader(c.data, kWarmUp + steps)) {
     optimizer.zero_grad();
-    loss_of(engine.watch(c.model->forward(batch.data)), batch.target).backward();
+    loss_of(engine.watch(c.model, batch.data), batch.target).backward();
     optimizer.step();
     times.stop();
     times.start();
@@ -132,19 +132,23 @@ void print_parts(Case& c, int steps) {
   std::vector<discreet::TrainedParameter> parameters;
   for (const auto& parameter : c.model->named_parameters())
     if (parameter.value().requires_grad()) parameters.push_back({parameter.key(), parameter.value()});
-  std::map<std::string, double> total;
+  std::map<std::string, std::pair<double, double>> total;  // of processors, and by the clock
+  std::vector<Tensor> blocks;
+  for (const auto& parameter : parameters) blocks.push_back(torch::empty(parameter.tensor.sizes()));
   discreet::RandomStream random = discreet::RandomStream::for_tests(1);
   for (int step = 0; step < kWarmUp + steps; ++step) {
     if (step == kWarmUp) total.clear();
-    double start = 0;
+    std::pair<double, double> start;
+    const auto now = [] { return std::pair(seconds(CLOCK_PROCESS_CPUTIME_ID), seconds(CLOCK_MONOTONIC)); };
     const auto part = [&](const std::string& name) {
-      const double now = seconds(CLOCK_PROCESS_CPUTIME_ID);
-      total[name] += now - start;
-      start = now;
+      const auto end = now();
+      total[name].first += end.first - start.first;
+      total[name].second += end.second - start.second;
+      start = end;
     };
     const Tensor rows = torch::randint(0, c.data.size(), {c.batch}, torch::kLong);
     const Tensor x = c.data.features(rows), y = c.data.targets().index_select(0, rows);
-    start = seconds(CLOCK_PROCESS_CPUTIME_ID);
+    start = now();
     const Tensor out = c.model->forward(x);
     part("1 forward");
     const Tensor cut = out.detach().requires_grad_();
@@ -153,34 +157,44 @@ void print_parts(Case& c, int steps) {
     part("2 loss");
     const std::vector<discreet::UseNode> nodes = discreet::find_uses(out, parameters);
     part("3 search of the graph");
-    std::vector<discreet::libtorch::Edge> edges;
-    std::vector<uint32_t> outputs;
-    for (const discreet::UseNode& node : nodes) {
-      outputs.push_back(node.rule->outputs ? node.node->num_inputs() : 1);
-      for (uint32_t k = 0; k < outputs.back(); ++k) edges.emplace_back(node.node, k);
-    }
-    const auto gradients =
-        discreet::libtorch::gradients_at(out, cut.grad() * static_cast<double>(c.batch), edges);
-    part("4 backward of the data");
     std::vector<std::pair<std::string, std::unique_ptr<discreet::Gradients>>> parts;
     std::vector<const discreet::ParameterUse*> uses;
-    auto next = gradients.begin();
-    for (size_t i = 0; i < nodes.size(); ++i) {
-      const discreet::UseNode& node = nodes[i];
-      const std::vector<Tensor> own(next, next + outputs[i]);
-      next += outputs[i];
-      if (node.rule->outputs) {
-        std::vector<uint32_t> inputs;
-        for (const auto& use : node.uses) inputs.push_back(use.input);
-        for (auto& made : node.rule->outputs->gradients(*node.node, inputs, own, node.layout))
-          parts.emplace_back(node.rule->name, std::move(made));
-      } else {
-        for (const auto& use : node.uses)
-          parts.emplace_back(node.rule->name,
-                             node.rule->gradients(*node.node, use.input, own[0], node.layout));
+    std::vector<discreet::libtorch::Edge> roots{discreet::libtorch::Edge(out.grad_fn(), out.output_nr())};
+    std::vector<Tensor> flowing{cut.grad() * static_cast<double>(c.batch)};
+    for (size_t first = 0; first < nodes.size();) {
+      // As far as a node that passes its gradient on itself.
+      size_t last = first;
+      while (last + 1 < nodes.size() && !nodes[last].rule->outputs) ++last;
+      std::vector<discreet::libtorch::Edge> edges;
+      for (size_t i = first; i <= last; ++i)
+        for (uint32_t k = 0; k < (nodes[i].rule->outputs ? nodes[i].node->num_inputs() : 1); ++k)
+          edges.emplace_back(nodes[i].node, k);
+      const auto gradients = discreet::libtorch::gradients_at(roots, flowing, edges);
+      part("4 backward of the data");
+      auto next = gradients.begin();
+      for (; first <= last; ++first) {
+        const discreet::UseNode& node = nodes[first];
+        if (node.rule->outputs) {
+          std::vector<uint32_t> inputs;
+          for (const auto& use : node.uses) inputs.push_back(use.input);
+          const std::vector<Tensor> own(next, next + node.node->num_inputs());
+          std::vector<Tensor> passed_on(node.node->num_outputs());
+          for (auto& made : node.rule->outputs->gradients(*node.node, inputs, own, node.layout, &passed_on))
+            parts.emplace_back(node.rule->name, std::move(made));
+          roots.clear(), flowing.clear();
+          for (size_t slot = 0; slot < passed_on.size(); ++slot)
+            if (passed_on[slot].defined())
+              roots.push_back(node.node->next_edge(slot)), flowing.push_back(passed_on[slot]);
+          next += node.node->num_inputs();
+        } else {
+          for (const auto& use : node.uses)
+            parts.emplace_back(node.rule->name,
+                               node.rule->gradients(*node.node, use.input, *next, node.layout));
+          ++next;
+        }
+        for (const auto& use : node.uses) uses.push_back(&use);
+        part(std::string("5 prepare: ") + node.rule->name);
       }
-      for (const auto& use : node.uses) uses.push_back(&use);
-      part(std::string("5 prepare: ") + node.rule->name);
     }
     Tensor squared = torch::zeros({c.batch}, torch::kDouble);
     for (auto& [name, made] : parts) {
@@ -189,25 +203,28 @@ void print_parts(Case& c, int steps) {
     }
     const Tensor weights = (c.clip / squared.sqrt()).clamp_max(1);
     std::vector<Tensor> sums;
-    for (const auto& parameter : parameters)
-      sums.push_back(torch::zeros(parameter.tensor.sizes(), torch::kDouble));
-    part("7 zeros for the sum");
     for (size_t i = 0; i < parts.size(); ++i) {
-      parts[i].second->add_weighted(weights, 0, c.batch, uses[i]->view(sums[uses[i]->parameters[0]]));
-      part("8 weighted sum: " + parts[i].first);
+      Tensor& block = blocks[uses[i]->parameters[0]];
+      if (!parts[i].second->write_weighted(weights, 0, c.batch, uses[i]->view(block))) {
+        sums.push_back(torch::zeros(block.sizes(), torch::kDouble));
+        parts[i].second->add_weighted(weights, 0, c.batch, uses[i]->view(sums.back()));
+      }
+      part("7 weighted sum: " + parts[i].first);
     }
     discreet::Clipper clipper(parameters, c.clip);
     discreet::ClippedSum sum = clipper.take();
-    start = seconds(CLOCK_PROCESS_CPUTIME_ID);
+    start = now();
     const auto released =
         discreet::add_noise(std::move(sum), c.noise, static_cast<double>(c.batch), parameters, random);
-    part("9 noise");
+    part("8 noise");
   }
-  double all = 0;
-  for (const auto& [name, time] : total) all += time;
+  std::pair<double, double> all;
+  for (const auto& [name, time] : total) all.first += time.first, all.second += time.second;
+  std::printf("   processors        clock\n");
   for (const auto& [name, time] : total)
-    std::printf("%9.2f ms %5.1f %%  %s\n", 1e3 * time / steps, 100 * time / all, name.c_str());
-  std::printf("%9.2f ms\n", 1e3 * all / steps);
+    std::printf("%9.2f ms %9.2f ms %5.1f %%  %s\n", 1e3 * time.first / steps, 1e3 * time.second / steps,
+                100 * time.second / all.second, name.c_str());
+  std::printf("%9.2f ms %9.2f ms\n", 1e3 * all.first / steps, 1e3 * all.second / steps);
 }
 
 double quantile(std::vector<double> values, double q) {

@@ -152,30 +152,43 @@ void require_finite(std::span<const T> values) {
                   " of the sum is not finite: noise is added to finite sums only");
 }
 
-template <class T>
-void add(RandomStream& random, double stddev, std::span<T> values, Precision first) {
+// after(block): what else is done with a block of values that have got their noise.
+template <class T, class After>
+void add(RandomStream& random, double stddev, std::span<T> values, Precision first, const After& after) {
   LatticeNoise<T> noise(random, stddev, first);
   require_finite(std::span<const T>(values));
   for (size_t begin = 0; begin < values.size(); begin += kBlock) {
-    noise.add(values.subspan(begin, std::min(kBlock, values.size() - begin)));
+    const auto block = values.subspan(begin, std::min(kBlock, values.size() - begin));
+    noise.add(block);
+    after(block);
   }
 }
+
+void require_stddev_for_floats(double stddev) {
+  if (!fits_floats(stddev)) {
+    throw Error(ErrorKind::kInvalidArgument,
+                "stddev of the noise on floats must be in [2^-100, 2^96], not " + format_number(stddev));
+  }
+}
+
+constexpr auto kNothing = [](auto) {};
 
 }  // namespace
 
 void add_lattice_gaussian(RandomStream& random, double stddev, std::span<double> values, Precision first) {
-  add(random, stddev, values, first);
+  add(random, stddev, values, first, kNothing);
 }
 
 void add_lattice_gaussian(RandomStream& random, double stddev, std::span<float> values, Precision first) {
-  if (!(stddev >= 0x1p-100 && stddev <= 0x1p96)) {
-    throw Error(ErrorKind::kInvalidArgument,
-                "stddev of the noise on floats must be in [2^-100, 2^96], not " + format_number(stddev));
-  }
-  add(random, stddev, values, first);
+  require_stddev_for_floats(stddev);
+  add(random, stddev, values, first, kNothing);
 }
 
 }  // namespace internal
+
+bool fits_floats(double stddev) {
+  return stddev >= 0x1p-100 && stddev <= 0x1p96;
+}
 
 double lattice_step(double stddev) {
   if (!(stddev >= 0x1p-900 && stddev <= 0x1p900)) {
@@ -193,21 +206,57 @@ void add_lattice_gaussian(RandomStream& random, double stddev, std::span<float> 
   internal::add_lattice_gaussian(random, stddev, values, internal::Precision::kFloat);
 }
 
-void release_lattice_gaussian(RandomStream& random, double stddev, std::span<const double> sums,
-                              double factor, std::span<float> released) {
-  if (!std::isfinite(factor) || released.size() != sums.size()) {
-    throw Error(ErrorKind::kInvalidArgument,
-                "release_lattice_gaussian: the factor must be finite and the sizes equal");
-  }
+namespace {
+
+// load(begin, block): the sums from there on.
+template <class Load>
+void release(RandomStream& random, double stddev, double factor, std::span<float> released,
+             const Load& load) {
   internal::LatticeNoise<double> noise(random, stddev, internal::Precision::kFloat);
-  internal::require_finite(sums);
   std::array<double, internal::kBlock> block;
-  for (size_t begin = 0; begin < sums.size(); begin += block.size()) {
-    const auto values = std::span(block).first(std::min(block.size(), sums.size() - begin));
-    std::copy_n(sums.begin() + static_cast<ptrdiff_t>(begin), values.size(), values.begin());
+  for (size_t begin = 0; begin < released.size(); begin += block.size()) {
+    const auto values = std::span(block).first(std::min(block.size(), released.size() - begin));
+    load(begin, values);
     noise.add(values);
     for (size_t i = 0; i < values.size(); ++i) released[begin + i] = static_cast<float>(values[i] * factor);
   }
+}
+
+void require_factor(double factor, bool sizes_equal) {
+  if (!std::isfinite(factor) || !sizes_equal) {
+    throw Error(ErrorKind::kInvalidArgument,
+                "release_lattice_gaussian: the factor must be finite and the sizes equal");
+  }
+}
+
+}  // namespace
+
+void release_lattice_gaussian(RandomStream& random, double stddev, std::span<const double> sums,
+                              double factor, std::span<float> released) {
+  require_factor(factor, released.size() == sums.size());
+  internal::require_finite(sums);
+  release(random, stddev, factor, released, [&](size_t begin, std::span<double> block) {
+    std::copy_n(sums.data() + begin, block.size(), block.data());
+  });
+}
+
+void release_lattice_gaussian(RandomStream& random, double stddev, std::span<const float> sums,
+                              std::span<const float> more, double factor, std::span<float> released) {
+  require_factor(factor, released.size() == sums.size() && more.size() == sums.size());
+  internal::require_finite(sums);
+  internal::require_finite(more);
+  release(random, stddev, factor, released, [&](size_t begin, std::span<double> block) {
+    const float *one = sums.data() + begin, *other = more.data() + begin;
+    for (size_t i = 0; i < block.size(); ++i) block[i] = static_cast<double>(one[i]) + other[i];
+  });
+}
+
+void release_lattice_gaussian(RandomStream& random, double stddev, double factor, std::span<float> sums) {
+  require_factor(factor, true);
+  internal::require_stddev_for_floats(stddev);
+  internal::add(random, stddev, sums, internal::Precision::kFloat, [factor](std::span<float> block) {
+    for (float& value : block) value = static_cast<float>(value * factor);
+  });
 }
 
 }  // namespace discreet

@@ -43,6 +43,14 @@ void add_lattice_gaussian(RandomStream& random, double stddev, std::span<float> 
 void release_lattice_gaussian(RandomStream& random, double stddev, std::span<const double> sums,
                               double factor, std::span<float> released);
 
+// The same for sums that are float + float; released may be one of the two.
+void release_lattice_gaussian(RandomStream& random, double stddev, std::span<const float> sums,
+                              std::span<const float> more, double factor, std::span<float> released);
+
+// The same in place: the sums are floats. stddev as for floats above, which this tells.
+bool fits_floats(double stddev);
+void release_lattice_gaussian(RandomStream& random, double stddev, double factor, std::span<float> sums);
+
 namespace internal {
 
 // For tests: as add_lattice_gaussian, but evaluation begins at this precision. Same result, bit for bit.

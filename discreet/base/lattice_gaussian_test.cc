@@ -121,6 +121,32 @@ TEST(LatticeGaussian, TheReleaseInFloatsIsScaledOnce) {
   EXPECT_THROW(release_lattice_gaussian(a, 0.7, sums, 1, released), Error);
 }
 
+// Floats in place: the release that the same sums in double give.
+TEST(LatticeGaussian, TheReleaseInPlaceIsThatOfTheSameSumsInDouble) {
+  std::vector<float> sums(5000);
+  for (size_t i = 0; i < sums.size(); ++i) sums[i] = static_cast<float>(std::sin(i) * std::pow(10, i % 4));
+  const std::vector<double> wide(sums.begin(), sums.end());
+  std::vector<float> expected(sums.size());
+  RandomStream a = RandomStream::for_tests(23), b = RandomStream::for_tests(23);
+  release_lattice_gaussian(a, 0.7, wide, 1. / 3, expected);
+  release_lattice_gaussian(b, 0.7, 1. / 3, sums);
+  EXPECT_EQ(sums, expected);
+  std::vector<float> more(sums.size());
+  std::vector<double> both(sums.size());
+  for (size_t i = 0; i < sums.size(); ++i) {
+    more[i] = static_cast<float>(std::cos(i));
+    both[i] = static_cast<double>(sums[i]) + more[i];
+  }
+  release_lattice_gaussian(a, 0.7, both, 1. / 3, expected);
+  release_lattice_gaussian(b, 0.7, sums, more, 1. / 3, sums);
+  EXPECT_EQ(sums, expected);
+  EXPECT_THROW(release_lattice_gaussian(a, 0.7, sums, std::span(more).first(4), 1, sums), Error);
+  EXPECT_THROW(release_lattice_gaussian(a, 0.7, static_cast<double>(NAN), sums), Error);
+  EXPECT_THROW(release_lattice_gaussian(a, 0x1p97, 1, sums), Error);
+  sums[7] = INFINITY;
+  EXPECT_THROW(release_lattice_gaussian(a, 0.7, 1, sums), Error);
+}
+
 TEST(LatticeGaussian, EveryReleaseIsAMultipleOfTheStepAndNoZeroIsNegative) {
   for (const double stddev : {1., 0.7, 1e-5, 12345.}) {
     const double step = lattice_step(stddev);

@@ -36,6 +36,7 @@ Clipper::Clipper(std::vector<TrainedParameter> parameters, double max_grad_norm,
     if (!parameter.tensor.is_floating_point() || parameter.tensor.scalar_type() == at::kHalf ||
         parameter.tensor.scalar_type() == at::kBFloat16)
       throw Error(ErrorKind::kUnsupported, "parameter '" + parameter.name + "' is neither float nor double");
+  for (size_t p = 0; p < parameters_.size(); ++p) buffers_.push_back(std::make_shared<GradientBuffers>());
   sums_ = zeros();
 }
 
@@ -45,11 +46,10 @@ void Clipper::set_max_grad_norm(double max_grad_norm) {
   max_grad_norm_ = max_grad_norm;
 }
 
-std::vector<at::Tensor> Clipper::zeros() const {
-  std::vector<at::Tensor> result;
-  for (const TrainedParameter& parameter : parameters_)
-    result.push_back(at::zeros(parameter.tensor.sizes(),
-                               parameter.tensor.options().dtype(at::kDouble).requires_grad(false)));
+std::vector<BlockSum> Clipper::zeros() const {
+  std::vector<BlockSum> result;
+  for (size_t p = 0; p < parameters_.size(); ++p)
+    result.emplace_back(parameters_[p].tensor.detach(), buffers_[p]);
   return result;
 }
 
@@ -118,7 +118,7 @@ void Clipper::add_unit(const std::vector<at::Tensor>& gradient, double weight) {
   if (groups_.size() == 1) count_ += count_part(norm, groups_[0].max_grad_norm);
   for (size_t g = 0; g < groups_.size(); ++g)
     for (size_t p : groups_[g].parameters)
-      if (parts[p].defined()) sums_[p].add_(parts[p], factors[g] * weight);
+      if (parts[p].defined()) sums_[p].doubles().add_(parts[p], factors[g] * weight);
 }
 
 double Clipper::sensitivity() const {
@@ -126,20 +126,27 @@ double Clipper::sensitivity() const {
 }
 
 ClippedSum Clipper::take() {
-  std::vector<at::Tensor> taken = zeros();
+  std::vector<BlockSum> taken = zeros();
   taken.swap(sums_);
   empty_ = true;
   return ClippedSum(std::move(taken), sensitivity(), std::exchange(count_, 0.0));
 }
 
+std::vector<at::Tensor> ClippedSum::tensors() const {
+  std::vector<at::Tensor> result;
+  for (const BlockSum& sum : sums_) result.push_back(sum.total());
+  return result;
+}
+
 void ClippedSum::sum_over(Processes& processes) {
   std::vector<at::Tensor> flat;
-  for (const at::Tensor& tensor : tensors_) flat.push_back(tensor.flatten().cpu());
+  for (const BlockSum& sum : sums_) flat.push_back(sum.total().flatten().cpu());
   flat.push_back(torch::tensor({count_}, at::kDouble));
   const at::Tensor values = at::cat(flat);
   processes.sum(values);
   int64_t begin = 0;
-  for (at::Tensor& tensor : tensors_) {
+  for (BlockSum& sum : sums_) {
+    at::Tensor& tensor = sum.doubles();
     tensor.copy_(values.slice(0, begin, begin + tensor.numel()).reshape(tensor.sizes()));
     begin += tensor.numel();
   }

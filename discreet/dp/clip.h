@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "discreet/dp/block_sum.h"
 #include "discreet/dp/clipping.h"
 #include "discreet/dp/graph.h"
 
@@ -31,7 +32,9 @@ class ClippedSum {
   ClippedSum& operator=(ClippedSum&&) = default;
 
   // Double, one for each trained parameter, in its shape. Not private: only noise makes them releasable.
-  const std::vector<at::Tensor>& tensors() const { return tensors_; }
+  std::vector<at::Tensor> tensors() const;
+  // The same as they were summed up.
+  const std::vector<BlockSum>& sums() const { return sums_; }
 
   // L2 norm by which adding or removing one unit can move the sum.
   double sensitivity() const { return sensitivity_; }
@@ -45,9 +48,9 @@ class ClippedSum {
 
  private:
   friend class Clipper;
-  ClippedSum(std::vector<at::Tensor> tensors, double sensitivity, double count)
-      : tensors_(std::move(tensors)), sensitivity_(sensitivity), count_(count) {}
-  std::vector<at::Tensor> tensors_;
+  ClippedSum(std::vector<BlockSum> sums, double sensitivity, double count)
+      : sums_(std::move(sums)), sensitivity_(sensitivity), count_(count) {}
+  std::vector<BlockSum> sums_;
   double sensitivity_;
   double count_;
 };
@@ -94,7 +97,7 @@ class Clipper {
   void set_max_grad_norm(double max_grad_norm);
 
  private:
-  std::vector<at::Tensor> zeros() const;
+  std::vector<BlockSum> zeros() const;
   void check_weight(double weight) const;
 
   std::vector<TrainedParameter> parameters_;
@@ -102,7 +105,8 @@ class Clipper {
   GraphOptions graph_;
   std::vector<BoundedGroup> groups_;
   double max_grad_norm_ = 0;
-  std::vector<at::Tensor> sums_;
+  std::vector<std::shared_ptr<GradientBuffers>> buffers_;  // by parameter
+  std::vector<BlockSum> sums_;
   double count_ = 0;
   bool empty_ = true;  // nothing was added since the last take()
   ClipCounts counts_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <unordered_set>
 
 #include "discreet/base/error.h"
 #include "discreet/dp/adaptive_clip.h"
@@ -32,6 +33,44 @@ bool are_apart(const std::vector<ViewUse>& views, const at::Tensor& sum) {
 // Outputs of the node whose gradients its rule takes.
 uint32_t outputs_of(const UseNode& node) {
   return node.rule->outputs == nullptr ? 1 : node.node->num_inputs();
+}
+
+// Adds all nodes behind `edges` to `reached`, but none behind those of `ends`.
+void reach(const std::vector<libtorch::Edge>& edges, const std::unordered_set<libtorch::Node*>& ends,
+           std::unordered_set<libtorch::Node*>* reached) {
+  std::vector<libtorch::Node*> stack;
+  const auto visit = [&](const libtorch::Edge& edge) {
+    if (edge.is_valid() && reached->insert(edge.function.get()).second) stack.push_back(edge.function.get());
+  };
+  for (const libtorch::Edge& edge : edges) visit(edge);
+  while (!stack.empty()) {
+    libtorch::Node* node = stack.back();
+    stack.pop_back();
+    if (ends.count(node)) continue;
+    for (const libtorch::Edge& edge : node->next_edges()) visit(edge);
+  }
+}
+
+// Those of the nodes left to which gradients flow from `roots` without passing one whose rule passes them on
+// itself. All of them where a node has its gradient from both sides: then libtorch's backward does it all.
+std::vector<const UseNode*> in_this_stage(const std::vector<libtorch::Edge>& roots,
+                                          const std::vector<const UseNode*>& left) {
+  std::unordered_set<libtorch::Node*> ends, reached, behind;
+  for (const UseNode* node : left)
+    if (node->rule->outputs != nullptr) ends.insert(node->node.get());
+  if (ends.empty()) return left;
+  reach(roots, ends, &reached);
+  std::vector<libtorch::Edge> passing;
+  for (libtorch::Node* end : ends)
+    if (reached.count(end)) passing.insert(passing.end(), end->next_edges().begin(), end->next_edges().end());
+  reach(passing, {}, &behind);
+  std::vector<const UseNode*> result;
+  for (const UseNode* node : left) {
+    if (!reached.count(node->node.get())) continue;
+    if (behind.count(node->node.get())) return left;
+    result.push_back(node);
+  }
+  return result.empty() ? left : result;
 }
 
 double squared_norm(const at::Tensor& gradient) {
@@ -68,33 +107,58 @@ ClipPiece::ClipPiece(const std::vector<TrainedParameter>& parameters, std::vecto
     groups_.push_back(
         {std::move(group.parameters), {group.max_grad_norm, clipping.normalise, clipping.stability}});
   nodes_ = find_uses(output, parameters, graph);
-  std::vector<libtorch::Edge> edges;
-  for (const UseNode& node : nodes_)
-    for (uint32_t k = 0; k < outputs_of(node); ++k) edges.emplace_back(node.node, k);
-  const std::vector<at::Tensor> gradients = libtorch::gradients_at(output, output_gradient, edges);
   uses_.resize(parameters.size());
-  auto next = gradients.begin();
-  for (const UseNode& node : nodes_) {
-    if (needs_dense_gradient(*node.node) && next->defined() && !next->is_contiguous())
-      throw Error(
-          ErrorKind::kUnsupported,
-          "the gradient that flows into '" + node.node->name() +
-              "' is not dense, which libtorch's own backward does not allow for: call contiguous() on "
-              "the result of the normalisation before it is transposed");
-    add_uses(node, {next, next + outputs_of(node)}, output_gradient.options());
-    next += outputs_of(node);
-  }
+  flow_back(output, output_gradient);
   for (const FunctionUse& function : functions_)
     for (size_t p : function.use->parameters) uses_[p].functions.push_back(&function);
   for (size_t p = 0; p < uses_.size(); ++p) choose_way(uses_[p], parameters[p].tensor.detach());
 }
 
+// From the output to every use of a parameter, by libtorch's own backward; but a node whose rule passes the
+// gradient on itself is where one stage ends, and its inputs are where the next one begins.
+void ClipPiece::flow_back(const at::Tensor& output, const at::Tensor& output_gradient) {
+  std::vector<libtorch::Edge> roots{libtorch::Edge(output.grad_fn(), output.output_nr())};
+  std::vector<at::Tensor> flowing{output_gradient};
+  std::vector<const UseNode*> left;
+  for (const UseNode& node : nodes_) left.push_back(&node);
+  while (!left.empty()) {
+    const std::vector<const UseNode*> now = in_this_stage(roots, left);
+    std::vector<libtorch::Edge> edges;
+    for (const UseNode* node : now)
+      for (uint32_t k = 0; k < outputs_of(*node); ++k) edges.emplace_back(node->node, k);
+    std::vector<at::Tensor> gradients;
+    if (!roots.empty()) gradients = libtorch::gradients_at(roots, flowing, edges);
+    gradients.resize(edges.size());
+    roots.clear();
+    flowing.clear();
+    auto next = gradients.begin();
+    for (const UseNode* node : now) {
+      if (needs_dense_gradient(*node->node) && next->defined() && !next->is_contiguous())
+        throw Error(
+            ErrorKind::kUnsupported,
+            "the gradient that flows into '" + node->node->name() +
+                "' is not dense, which libtorch's own backward does not allow for: call contiguous() on "
+                "the result of the normalisation before it is transposed");
+      std::vector<at::Tensor> passed_on(node->node->num_outputs());
+      add_uses(*node, {next, next + outputs_of(*node)}, output_gradient.options(), &passed_on);
+      next += outputs_of(*node);
+      for (size_t slot = 0; slot < passed_on.size(); ++slot) {
+        if (!passed_on[slot].defined()) continue;
+        roots.push_back(node->node->next_edge(slot));
+        flowing.push_back(passed_on[slot]);
+      }
+    }
+    std::erase_if(left,
+                  [&](const UseNode* node) { return std::find(now.begin(), now.end(), node) != now.end(); });
+  }
+}
+
 void ClipPiece::add_uses(const UseNode& node, std::vector<at::Tensor> gradients,
-                         const at::TensorOptions& options) {
+                         const at::TensorOptions& options, std::vector<at::Tensor>* passed_on) {
   if (node.rule->outputs != nullptr) {
     std::vector<uint32_t> inputs;
     for (const ParameterUse& use : node.uses) inputs.push_back(use.input);
-    auto parts = node.rule->outputs->gradients(*node.node, inputs, gradients, node.layout);
+    auto parts = node.rule->outputs->gradients(*node.node, inputs, gradients, node.layout, passed_on);
     for (size_t i = 0; i < inputs.size(); ++i) add_use(node.uses[i], std::move(parts[i]));
     return;
   }
@@ -177,23 +241,37 @@ void ClipPiece::take_norms(Group& group) {
     for (int64_t unit : direct_units(group, p)) group.squared[unit] += squared_norm(direct_gradient(p, unit));
 }
 
-void ClipPiece::add_to(std::vector<at::Tensor>& sums) {
+void ClipPiece::add_to(std::vector<BlockSum>& sums) {
   for (const Group& group : groups_) {
     std::vector<double> row_weights(rows_, 0.0);
     for (int64_t unit = 0; unit < units_; ++unit)
       if (starts_[unit + 1] - starts_[unit] == 1) row_weights[starts_[unit]] = group.factors[unit];
     for (int64_t unit : group.direct) row_weights[starts_[unit]] = 0;
-    const at::Tensor weights = at::tensor(row_weights, at::kDouble).to(sums[0].device());
+    const at::Tensor weights = at::tensor(row_weights, at::kDouble).to(parameters_[0].tensor.device());
     for (size_t p : group.parameters) {
-      if (uses_[p].way != Way::kDirect && static_cast<int64_t>(group.direct.size()) < units_) {
-        for (const ViewUse& view : uses_[p].views)
-          for (int64_t begin = 0; begin < rows_; begin += kSamplesInFloat)
-            view.gradients->add_weighted(weights, begin, std::min(begin + kSamplesInFloat, rows_),
-                                         view.use->view(sums[p]));
-      }
+      if (uses_[p].way != Way::kDirect && static_cast<int64_t>(group.direct.size()) < units_)
+        add_weighted(p, weights, sums[p]);
       for (int64_t unit : direct_units(group, p))
-        if (group.factors[unit] != 0) sums[p].add_(direct_gradient(p, unit), group.factors[unit]);
+        if (group.factors[unit] != 0) sums[p].doubles().add_(direct_gradient(p, unit), group.factors[unit]);
     }
+  }
+}
+
+void ClipPiece::add_weighted(size_t parameter, const at::Tensor& weights, BlockSum& sum) {
+  const std::vector<ViewUse>& views = uses_[parameter].views;
+  for (int64_t begin = 0; begin < rows_; begin += kSamplesInFloat) {
+    const int64_t end = std::min(begin + kSamplesInFloat, rows_);
+    if (views.size() == 1) {  // one product may be all
+      const at::Tensor block = sum.new_block();
+      const at::Tensor part = block.defined() ? views[0].use->view(block) : block;
+      if (block.defined() && part.numel() == block.numel() &&
+          views[0].gradients->write_weighted(weights, begin, end, part)) {
+        sum.add_block(block);
+        continue;
+      }
+    }
+    for (const ViewUse& view : views)
+      view.gradients->add_weighted(weights, begin, end, view.use->view(sum.doubles()));
   }
 }
 

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "discreet/dp/block_sum.h"
 #include "discreet/dp/clipping.h"
 #include "discreet/dp/graph.h"
 
@@ -53,7 +54,7 @@ class ClipPiece {
   // The units' factors, times their weights; 0 in every group where a gradient is not finite, which adds
   // nothing to `count` either.
   void clip(const std::vector<double>& weights, ClipCounts* counts, double* count);
-  void add_to(std::vector<at::Tensor>& sums);
+  void add_to(std::vector<BlockSum>& sums);
 
  private:
   // How the squared norms of a parameter's gradients come about.
@@ -75,13 +76,16 @@ class ClipPiece {
     std::vector<int64_t> direct = {};                // units computed directly for every parameter
   };
 
-  void add_uses(const UseNode& node, std::vector<at::Tensor> gradients, const at::TensorOptions& options);
+  void flow_back(const at::Tensor& output, const at::Tensor& output_gradient);
+  void add_uses(const UseNode& node, std::vector<at::Tensor> gradients, const at::TensorOptions& options,
+                std::vector<at::Tensor>* passed_on);
   void add_use(const ParameterUse& use, std::unique_ptr<Gradients> gradients);
   void choose_way(Uses& uses, const at::Tensor& parameter);
   void take_norms(Group& group);
   void add_fast_norms(size_t parameter, std::vector<double>* squared, std::vector<double>* rounding);
   std::vector<int64_t> direct_units(const Group& group, size_t parameter) const;
   at::Tensor direct_gradient(size_t parameter, int64_t unit);
+  void add_weighted(size_t parameter, const at::Tensor& weights, BlockSum& sum);
 
   const std::vector<TrainedParameter>& parameters_;
   int64_t rows_, units_;

@@ -154,13 +154,19 @@ inline LstmLayer lstm_layer(Node& node) {
 #endif
 }
 
-// Gradients that flow into `edges` when `gradient` flows into `output`. No other gradient is computed or
+// Gradients that flow into `edges` when gradients[i] flows into roots[i]. No other gradient is computed or
 // stored, and the graph is kept. Undefined where nothing flows.
+inline std::vector<at::Tensor> gradients_at(const std::vector<Edge>& roots,
+                                            const std::vector<at::Tensor>& gradients,
+                                            const std::vector<Edge>& edges) {
+  return torch::autograd::Engine::get_default_engine().execute(roots, gradients, /*keep_graph=*/true,
+                                                               /*create_graph=*/false,
+                                                               /*accumulate_grad=*/false, edges);
+}
 inline std::vector<at::Tensor> gradients_at(const at::Tensor& output, const at::Tensor& gradient,
                                             const std::vector<Edge>& edges) {
-  return torch::autograd::Engine::get_default_engine().execute(
-      {Edge(output.grad_fn(), output.output_nr())}, {gradient}, /*keep_graph=*/true, /*create_graph=*/false,
-      /*accumulate_grad=*/false, edges);
+  return gradients_at(std::vector<Edge>{Edge(output.grad_fn(), output.output_nr())},
+                      std::vector<at::Tensor>{gradient}, edges);
 }
 
 // The gradient of a leaf when `gradient` flows into `edge` behind which it lies; undefined where none does.

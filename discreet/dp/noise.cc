@@ -42,14 +42,30 @@ at::Tensor noised(const at::Tensor& sum, double stddev, RandomStream& random) {
   return values.to(sum.device());
 }
 
-at::Tensor noised_floats(const at::Tensor& sum, double stddev, double factor, RandomStream& random) {
-  const at::Tensor values = sum.cpu().contiguous(), released = at::empty(values.sizes(), at::kFloat);
-  const auto* numbers = values.data_ptr<double>();
-  auto* floats = released.data_ptr<float>();
-  in_blocks(values.numel(), random, [&](RandomStream& stream, int64_t first, int64_t last) {
-    release_lattice_gaussian(stream, stddev, part(numbers, first, last), factor, part(floats, first, last));
-  });
-  return released.to(sum.device());
+// In one pass over memory, into the sum's own where it is floats.
+at::Tensor noised_floats(const BlockSum& sum, double stddev, double factor, RandomStream& random) {
+  const at::Tensor released = sum.released().cpu();
+  auto* to = released.data_ptr<float>();
+  const std::vector<at::Tensor>* blocks = sum.blocks();
+  if (blocks != nullptr && blocks->size() == 1 && fits_floats(stddev)) {
+    in_blocks(released.numel(), random, [&](RandomStream& stream, int64_t first, int64_t last) {
+      release_lattice_gaussian(stream, stddev, factor, part(to, first, last));
+    });
+  } else if (blocks != nullptr && blocks->size() == 2) {
+    const at::Tensor other = (*blocks)[1].cpu();
+    const auto* more = other.data_ptr<float>();
+    in_blocks(released.numel(), random, [&](RandomStream& stream, int64_t first, int64_t last) {
+      release_lattice_gaussian(stream, stddev, part<const float>(to, first, last), part(more, first, last),
+                               factor, part(to, first, last));
+    });
+  } else {
+    const at::Tensor total = sum.total().cpu().contiguous();
+    const auto* numbers = total.data_ptr<double>();
+    in_blocks(total.numel(), random, [&](RandomStream& stream, int64_t first, int64_t last) {
+      release_lattice_gaussian(stream, stddev, part(numbers, first, last), factor, part(to, first, last));
+    });
+  }
+  return released.to(sum.parameter().device());
 }
 
 }  // namespace
@@ -76,10 +92,10 @@ std::vector<at::Tensor> add_noise(ClippedSum&& sum, double noise_multiplier, dou
   const ClippedSum consumed = std::move(sum);
   std::vector<at::Tensor> released;
   for (size_t i = 0; i < parameters.size(); ++i) {
-    const at::Tensor& tensor = consumed.tensors()[i];
+    const BlockSum& one = consumed.sums()[i];
     const auto type = parameters[i].tensor.scalar_type();
-    released.push_back(type == at::kFloat ? noised_floats(tensor, stddev, 1 / normaliser, random)
-                                          : noised(tensor, stddev, random).div_(normaliser).to(type));
+    released.push_back(type == at::kFloat ? noised_floats(one, stddev, 1 / normaliser, random)
+                                          : noised(one.total(), stddev, random).div_(normaliser).to(type));
   }
   return released;
 }

@@ -258,6 +258,7 @@ void PrivacyEngine::State::backward(const std::vector<at::Tensor>& outputs, cons
     throw Error(ErrorKind::kUnsupported,
                 "backward() ran twice through one watched output: each draw is used exactly once");
   at::NoGradGuard no_grad;
+  gradients.set({});  // those of the draw before, whose memory serves again
   const DrawPiece& piece = pieces[next - 1];
   if (!piece.rows.empty()) {
     const RawGradientGuard::Pause pause(raw_gradients);
@@ -277,7 +278,6 @@ void PrivacyEngine::State::backward(const std::vector<at::Tensor>& outputs, cons
   }
   phase = Phase::kIdle;
   weights = at::Tensor();
-  gradients.set({});
   if (next == static_cast<int64_t>(pieces.size())) release();
 }
 

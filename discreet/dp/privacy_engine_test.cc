@@ -41,6 +41,19 @@ TEST_F(Engine, ReleasesTheClippedSumOverTheNormaliserPlusNoise) {
   EXPECT_EQ(made->steps(), 3);
 }
 
+// A gradient that somebody keeps stays the released one: its memory takes no later sum.
+TEST_F(Engine, AReleasedGradientThatIsKeptNeverChanges) {
+  const auto made = engine();
+  std::vector<Tensor> kept, copies;
+  for (const auto& batch : made->loader(data, 6)) {
+    step(*made, batch);
+    const Tensor gradient = net->first->weight.grad();
+    kept.push_back(made->steps() % 2 ? gradient : gradient.view({-1}));  // the tensor, or only its memory
+    copies.push_back(gradient.clone());
+  }
+  for (size_t i = 0; i < kept.size(); ++i) EXPECT_TRUE(torch::equal(kept[i].view_as(copies[i]), copies[i]));
+}
+
 TEST_F(Engine, PiecesGiveTheSameReleaseAsOneBatch) {
   std::vector<Tensor> released;
   for (int64_t k : {1, 3, 40}) {  // 40 pieces of a draw of about 20: many are empty

@@ -10,6 +10,7 @@
 #include "discreet/dp/rules/outer_products.h"
 #include "discreet/dp/rules/row_gradients.h"
 #include "discreet/dp/rules/row_kernels.h"
+#include "discreet/dp/rules/unfolded_columns.h"
 #include "discreet/dp/rules/weighted_rows.h"
 
 namespace discreet {
@@ -18,6 +19,7 @@ namespace {
 using namespace libtorch;
 
 constexpr uint32_t kWeightSlot = 1;
+constexpr int64_t kKeptShare = 3;  // gradients are kept up to this part of what they are made of
 
 // The numbers of a convolution, one for each spatial dimension.
 struct Geometry {
@@ -100,7 +102,7 @@ class WeightGradients : public Gradients {
         weight_(std::move(weight)) {}
 
   SquaredNorms squared_norms() override {
-    if (one_at_a_time()) return norms_one_at_a_time();
+    if (by_tiles()) return norms_by_tiles();
     const int64_t p = weight_.size(0) / by_.groups, d = weight_.numel() / weight_.size(0);
     const int64_t positions = positions_of_one();
     if (outer::direct_is_cheaper(positions, p, d) && samples_ * weight_.numel() <= kKeptNumbers)
@@ -125,15 +127,18 @@ class WeightGradients : public Gradients {
 
   void add_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) override {
     const WeightedRows rows(weights, begin, end);
-    if (rows.empty()) return;
-    if (matrices_.defined()) {
-      const at::Tensor kept = rows.take(matrices_.view({samples_, weight_.numel()}));
-      const auto precision = rows.tiny() ? at::kDouble : kept.scalar_type();
-      sum.add_(rows.weights().to(precision).unsqueeze(0).mm(kept.to(precision)).view(sum.sizes()));
-      return;
+    if (!rows.empty()) sum.add_(weighted(rows).view(sum.sizes()));
+  }
+
+  bool write_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) override {
+    if (g_.scalar_type() != sum.scalar_type() || !sum.is_contiguous()) return false;
+    const WeightedRows rows(weights, begin, end);
+    if (rows.empty()) {
+      sum.zero_();
+    } else {
+      sum.copy_(weighted(rows).view(sum.sizes()));
     }
-    const at::Tensor g = rows.take_scaled(by_sample(g_)), x = rows.take(by_sample(x_));
-    sum.add_(sum_of_all(g.flatten(0, 1), x.flatten(0, 1)));
+    return true;
   }
 
   at::Tensor gradient(int64_t begin, int64_t end) override {
@@ -149,33 +154,48 @@ class WeightGradients : public Gradients {
     return images_ * c10::multiply_integers((by_.transposed ? x_ : g_).sizes().slice(2));
   }
 
-  // Unfolding writes every input as often as a kernel reads it. Where that is much, the library's own weight
-  // gradient is faster, called for each sample: it costs some microseconds a call.
-  bool one_at_a_time() const {
-    constexpr int64_t kMuchUnfolded = 1 << 15;
+  // The direct way for floats: products in the cache, kept where that takes little memory beside what they
+  // are made of.
+  bool by_tiles() const {
     const int64_t p = weight_.size(0) / by_.groups, d = weight_.numel() / weight_.size(0);
-    const int64_t positions = positions_of_one();
-    return outer::direct_is_cheaper(positions, p, d) && positions * d * by_.groups >= kMuchUnfolded;
+    return g_.device().is_cpu() && g_.scalar_type() == at::kFloat && x_.scalar_type() == at::kFloat &&
+           outer::direct_is_cheaper(positions_of_one(), p, d);
   }
 
-  SquaredNorms norms_one_at_a_time() {
-    const bool keep = samples_ * weight_.numel() <= kKeptNumbers;
-    at::Tensor matrices = at::empty({keep ? samples_ : 0, weight_.numel()}, g_.options());
-    SquaredNorms result{at::empty({samples_}, g_.options().dtype(at::kDouble)), {}};
-    for (int64_t i = 0; i < samples_; ++i) {
-      const auto part = [&](const at::Tensor& x) { return x.slice(0, i * images_, (i + 1) * images_); };
-      const at::Tensor matrix = sum_of_all(part(g_), part(x_)).view({1, -1});
-      result.squared.slice(0, i, i + 1).copy_(row_squares(matrix));
-      if (keep) matrices[i].copy_(matrix[0]);
-    }
-    if (keep) matrices_ = matrices;
-    // As in outer::squared_norms; a number of the input enters at most one product for each place in a
-    // kernel.
-    const double unit = g_.scalar_type() == at::kDouble ? 0x1p-53 : 0x1p-24;
+  SquaredNorms norms_by_tiles() {
+    const at::Tensor rows = by_.transposed ? x_ : g_, columns = by_.transposed ? g_ : x_;
+    const at::IntArrayRef positions = rows.sizes().slice(2);
+    Shape pad;
+    for (size_t d = by_.padding.size(); d-- > 0;) pad.insert(pad.end(), {by_.padding[d], by_.padding[d]});
+    const UnfoldedColumns right(at::constant_pad_nd(columns, pad), samples_, by_.groups,
+                                weight_.sizes().slice(2), by_.stride, by_.dilation, positions);
+    // [samples * groups, positions, channels of a group]
+    const int64_t p = weight_.size(0) / by_.groups, t = c10::multiply_integers(positions);
+    const at::Tensor channels = rows.view({samples_, images_, by_.groups, p, t}).permute({0, 2, 1, 4, 3});
+    const StridedColumns left(images_ == 1 ? channels.select(2, 0).flatten(0, 1)
+                                           : channels.reshape({samples_ * by_.groups, images_ * t, p}));
+    if (kKeptShare * weight_.numel() * samples_ <= g_.numel() + x_.numel())
+      matrices_ = at::empty({samples_ * by_.groups, p, right.columns()}, g_.options());
+    SquaredNorms result{squared_product_norms(left, right, matrices_).view({samples_, by_.groups}).sum(1),
+                        {}};
+    // A number of what is unfolded enters at most one product for each place in a kernel. The error of a norm
+    // over groups is at most that of all together.
     const auto places = static_cast<double>(c10::multiply_integers(weight_.sizes().slice(2)));
     result.error = (row_squares(by_sample(g_)) * row_squares(by_sample(x_)) * places).sqrt() *
-                   (4 * std::sqrt(static_cast<double>(positions_of_one())) * unit);
+                   outer::product_error(at::kFloat, positions_of_one());
     return result;
+  }
+
+  at::Tensor weighted(const WeightedRows& rows) const {
+    if (matrices_.defined()) {
+      const at::Tensor kept = rows.take(matrices_.view({samples_, weight_.numel()}));
+      const auto precision = rows.tiny() ? at::kDouble : kept.scalar_type();
+      return rows.weights().to(precision).unsqueeze(0).mm(kept.to(precision));
+    }
+    const bool scale_x = x_.numel() < g_.numel();  // the smaller one is multiplied by the weights
+    const at::Tensor g = scale_x ? rows.take(by_sample(g_)) : rows.take_scaled(by_sample(g_));
+    const at::Tensor x = scale_x ? rows.take_scaled(by_sample(x_)) : rows.take(by_sample(x_));
+    return sum_of_all(g.flatten(0, 1), x.flatten(0, 1));
   }
 
   at::Tensor by_sample(const at::Tensor& x) const {

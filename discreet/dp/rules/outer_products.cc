@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "discreet/dp/rules/product_norms.h"
 #include "discreet/dp/rules/row_kernels.h"
 #include "discreet/dp/rules/weighted_rows.h"
 
@@ -16,9 +17,27 @@ SquaredNorms OuterProducts::squared_norms() {
 void OuterProducts::add_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) {
   const WeightedRows rows(weights, begin, end);
   if (rows.empty()) return;
+  const auto [left, right] = scaled(rows);
+  outer::add_product(left, right, sum);
+}
+
+bool OuterProducts::write_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) {
+  if (left().scalar_type() != sum.scalar_type() || right().scalar_type() != sum.scalar_type()) return false;
+  const WeightedRows rows(weights, begin, end);
+  if (rows.empty()) {
+    sum.zero_();
+  } else {
+    const auto [left, right] = scaled(rows);
+    outer::write_product(left, right, sum);
+  }
+  return true;
+}
+
+// The narrower side is multiplied by the weights.
+std::pair<at::Tensor, at::Tensor> OuterProducts::scaled(const WeightedRows& rows) {
   const bool scale_right = right().size(2) <= left().size(2);
-  outer::add_product(scale_right ? rows.take(left()) : rows.take_scaled(left()),
-                     scale_right ? rows.take_scaled(right()) : rows.take(right()), sum);
+  return {scale_right ? rows.take(left()) : rows.take_scaled(left()),
+          scale_right ? rows.take_scaled(right()) : rows.take(right())};
 }
 
 at::Tensor OuterProducts::gradient(int64_t begin, int64_t end) {
@@ -50,8 +69,10 @@ namespace {
 
 // x [n, t, m], often a transposed view -> [n]; the order within a sample does not matter.
 at::Tensor sample_squares(const at::Tensor& x) {
-  const at::Tensor transposed = x.transpose(1, 2);
-  return row_squares(transposed.is_contiguous() ? transposed : x);
+  if (x.transpose(1, 2).is_contiguous()) return row_squares(x.transpose(1, 2));
+  if (x.transpose(0, 1).is_contiguous())  // time first
+    return row_squares(x.transpose(0, 1).flatten(0, 1)).view({x.size(1), x.size(0)}).sum(0);
+  return row_squares(x);
 }
 
 }  // namespace
@@ -61,6 +82,14 @@ SquaredNorms squared_norms(const at::Tensor& left, const at::Tensor& right, at::
   if (t == 1 && !matrices.defined()) return {row_squares(left) * row_squares(right), {}};
   SquaredNorms result{at::empty({n}, left.options().dtype(at::kDouble)), {}};
   const bool direct = matrices.defined() || direct_is_cheaper(t, m, k);
+  if (direct && left.device().is_cpu() && left.scalar_type() == at::kFloat &&
+      right.scalar_type() == at::kFloat) {
+    const StridedColumns l(left), r(right);
+    const bool swap = m > k && !matrices.defined();  // tiles are wider than high
+    result.squared = squared_product_norms(swap ? r : l, swap ? l : r, matrices);
+    result.error = (sample_squares(left) * sample_squares(right)).sqrt() * product_error(at::kFloat, t);
+    return result;
+  }
   const int64_t block =
       std::max<int64_t>(1, kBlockNumbers / std::max<int64_t>(1, direct ? m * k : t * (m + k + 2 * t)));
   for (int64_t begin = 0; begin < n; begin += block) {
@@ -93,8 +122,26 @@ double ghost_error(int64_t t, int64_t m_and_k) {
   return std::sqrt(4 * sums * 0x1p-53);
 }
 
+namespace {
+
+// [n, t, m], [n, t, k] -> [n t, m], [n t, k], in the order that copies least.
+std::pair<at::Tensor, at::Tensor> flattened(at::Tensor left, at::Tensor right) {
+  if (left.dim() == 3 && left.transpose(0, 1).is_contiguous() && right.transpose(0, 1).is_contiguous()) {
+    left = left.transpose(0, 1);
+    right = right.transpose(0, 1);
+  }
+  return {left.reshape({-1, left.size(-1)}), right.reshape({-1, right.size(-1)})};
+}
+
+}  // namespace
+
+void write_product(const at::Tensor& left, const at::Tensor& right, at::Tensor sum) {
+  const auto [l, r] = flattened(left, right);
+  at::mm_out(sum, l.t(), r);
+}
+
 void add_product(const at::Tensor& left, const at::Tensor& right, at::Tensor sum) {
-  const at::Tensor l = left.reshape({-1, left.size(-1)}), r = right.reshape({-1, right.size(-1)});
+  const auto [l, r] = flattened(left, right);
   if (sum.stride(0) < sum.stride(1)) {
     sum.t().add_(r.t().mm(l));
   } else {

@@ -4,9 +4,11 @@
 
 #include <torch/torch.h>
 
+#include <utility>
 #include <vector>
 
 #include "discreet/dp/rules/rule.h"
+#include "discreet/dp/rules/weighted_rows.h"
 
 namespace discreet {
 
@@ -19,6 +21,7 @@ class OuterProducts : public Gradients {
 
   SquaredNorms squared_norms() override;
   void add_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) override;
+  bool write_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) override;
   at::Tensor gradient(int64_t begin, int64_t end) override;
   bool absorb(Gradients& other) override;
   std::optional<Factors> factors() override { return Factors{left(), {}, right()}; }
@@ -27,6 +30,7 @@ class OuterProducts : public Gradients {
   const at::Tensor& left() { return joined(left_); }
   const at::Tensor& right() { return joined(right_); }
   static const at::Tensor& joined(std::vector<at::Tensor>& parts);
+  std::pair<at::Tensor, at::Tensor> scaled(const WeightedRows& rows);
 
   std::vector<at::Tensor> left_, right_;
 };
@@ -52,7 +56,8 @@ double product_error(at::ScalarType type, int64_t t);
 // sums of m and k products, and is wrong by that times (|left| |right|)^2, so the norm by the square root.
 double ghost_error(int64_t t, int64_t m_and_k);
 
-// sum [m, k] += the matrices of all n samples, summed by one product.
+// sum [m, k] = the matrices of all n samples, summed by one product; += with add_product.
+void write_product(const at::Tensor& left, const at::Tensor& right, at::Tensor sum);
 void add_product(const at::Tensor& left, const at::Tensor& right, at::Tensor sum);
 
 }  // namespace outer

@@ -14,17 +14,29 @@ SquaredNorms RowGradients::squared_norms() {
 void RowGradients::add_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) {
   const WeightedRows rows(weights, begin, end);
   if (rows.empty()) return;
-  sum.add_(rows.weights().unsqueeze(0).mm(rows.take(rows_)).view(sum.sizes()));
+  sum.add_(rows.weights().unsqueeze(0).mm(rows.take(rows_).to(at::kDouble)).view(sum.sizes()));
+}
+
+bool RowGradients::write_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) {
+  const WeightedRows rows(weights, begin, end);
+  if (rows.empty()) {
+    sum.zero_();
+  } else {
+    const auto precision = rows.tiny() ? at::kDouble : rows_.scalar_type();
+    const at::Tensor factors = rows.weights().to(precision).unsqueeze(0);
+    sum.copy_(factors.mm(rows.take(rows_).to(precision)).view(sum.sizes()));
+  }
+  return true;
 }
 
 at::Tensor RowGradients::gradient(int64_t begin, int64_t end) {
-  return rows_.slice(0, begin, end).sum(0).view(shape_);
+  return rows_.slice(0, begin, end).sum(0, false, at::kDouble).view(shape_);
 }
 
 bool RowGradients::absorb(Gradients& other) {
   auto* rows = dynamic_cast<RowGradients*>(&other);
   if (rows == nullptr || rows->shape_ != shape_) return false;
-  rows_ = rows_ + rows->rows_;
+  rows_ = rows_.to(at::kDouble) + rows->rows_;
   return true;
 }
 

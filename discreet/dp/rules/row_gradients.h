@@ -1,4 +1,4 @@
-// Gradients of a small parameter (bias, gain, shift), kept: one row per sample in double.
+// Gradients of a small parameter (bias, gain, shift), kept: one row per sample, in double where it is a sum.
 #pragma once
 
 #include <torch/torch.h>
@@ -11,15 +11,16 @@ class RowGradients : public Gradients {
  public:
   // rows: [samples, numel], floating; shape: of the parameter as the operation sees it.
   RowGradients(const at::Tensor& rows, libtorch::Shape shape)
-      : rows_(rows.to(at::kDouble)), shape_(std::move(shape)) {}
+      : rows_(libtorch::at_least_float(rows)), shape_(std::move(shape)) {}
 
   SquaredNorms squared_norms() override;
   void add_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) override;
+  bool write_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) override;
   at::Tensor gradient(int64_t begin, int64_t end) override;
   bool absorb(Gradients& other) override;
 
  private:
-  at::Tensor rows_;  // double [samples, numel]
+  at::Tensor rows_;  // float or double [samples, numel]
   libtorch::Shape shape_;
 };
 

@@ -158,7 +158,7 @@ at::Tensor row_dots(const at::Tensor& x, const at::Tensor& y) {
 }
 
 at::Tensor middle_sums(const at::Tensor& x) {
-  if (x.size(1) == 1) return x.select(1, 0).to(at::kDouble);
+  if (x.size(1) == 1) return x.select(1, 0);
   if (has_kernels(x))
     return x.scalar_type() == at::kFloat ? sums_over_middle<float>(x) : sums_over_middle<double>(x);
   return x.sum(1, false, at::kDouble);

@@ -15,7 +15,7 @@ at::Tensor row_sums(const at::Tensor& x);
 // x, y [n, ...] of one shape -> double [n]: sum of the products of each row.
 at::Tensor row_dots(const at::Tensor& x, const at::Tensor& y);
 
-// x [n, t, m] -> double [n, m]: sum over the middle.
+// x [n, t, m] -> [n, m]: sum over the middle, in double; where t is 1, the same numbers in their own type.
 at::Tensor middle_sums(const at::Tensor& x);
 
 }  // namespace discreet

@@ -44,6 +44,10 @@ class Gradients {
   // the sum runs in the model's precision. A sample of weight 0 adds exactly nothing, whatever it contains.
   virtual void add_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) = 0;
 
+  // Instead, where one product makes it: sum = that, in floats or doubles, whatever `sum` held. False where
+  // this cannot be done; nothing changes then.
+  virtual bool write_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum);
+
   // The slow, direct way: double, the sum of the gradients of samples [begin, end).
   virtual at::Tensor gradient(int64_t begin, int64_t end) = 0;
 
@@ -60,11 +64,13 @@ struct OutputsRule {
   // The layout of the node's first output from that of output `output`; nothing where that mixes samples.
   std::optional<Layout> (*first_layout)(libtorch::Node& node, uint32_t output, const Layout& layout);
   // The gradients of the parameters in the slots `inputs`, in that order. output_gradients: one for each
-  // output, dense; undefined where no gradient flows.
+  // output, dense; undefined where no gradient flows. passed_on: one for each input slot; filled for those
+  // that have something behind them and are no parameter's.
   std::vector<std::unique_ptr<Gradients>> (*gradients)(libtorch::Node& node,
                                                        const std::vector<uint32_t>& inputs,
                                                        const std::vector<at::Tensor>& output_gradients,
-                                                       const Layout& layout);
+                                                       const Layout& layout,
+                                                       std::vector<at::Tensor>* passed_on);
 };
 
 struct Rule {
@@ -79,6 +85,10 @@ struct Rule {
   // Instead of `gradients`, where the node has several outputs.
   const OutputsRule* outputs = nullptr;
 };
+
+inline bool Gradients::write_weighted(const at::Tensor&, int64_t, int64_t, at::Tensor) {
+  return false;
+}
 
 inline bool Gradients::absorb(Gradients&) {
   return false;

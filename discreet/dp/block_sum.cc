@@ -1,0 +1,38 @@
+#include "discreet/dp/block_sum.h"
+
+namespace discreet {
+
+at::Tensor GradientBuffers::take(const at::Tensor& parameter) {
+  for (const at::Tensor& kept : kept_)
+    if (kept.use_count() == 1 && kept.storage().use_count() == 1) return kept;
+  if (kept_.size() > BlockSum::kMostBlocks) kept_.clear();  // held by others, and theirs from now on
+  kept_.push_back(at::empty(parameter.sizes(), parameter.options().requires_grad(false)));
+  return kept_.back();
+}
+
+at::Tensor BlockSum::new_block() {
+  return doubles_.defined() || blocks_.size() == kMostBlocks ? at::Tensor() : buffers_->take(parameter_);
+}
+
+at::Tensor& BlockSum::doubles() {
+  if (!doubles_.defined()) {
+    doubles_ = total();
+    blocks_.clear();
+  }
+  return doubles_;
+}
+
+at::Tensor BlockSum::total() const {
+  if (doubles_.defined()) return doubles_;
+  const auto in_double = parameter_.options().dtype(at::kDouble).requires_grad(false);
+  if (blocks_.empty()) return at::zeros(parameter_.sizes(), in_double);
+  at::Tensor sum = blocks_[0].to(at::kDouble, /*non_blocking=*/false, /*copy=*/true);
+  for (size_t i = 1; i < blocks_.size(); ++i) sum.add_(blocks_[i]);
+  return sum;
+}
+
+at::Tensor BlockSum::released() const {
+  return blocks_.empty() ? buffers_->take(parameter_) : blocks_[0];
+}
+
+}  // namespace discreet
