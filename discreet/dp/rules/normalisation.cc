@@ -31,11 +31,16 @@ std::unique_ptr<Gradients> layer_norm(Node& node, uint32_t input, const at::Tens
     return layout.samples_first(x, trailing, out, trailing).reshape({layout.samples(), -1, width});
   };
   if (input != kGainSlot) return std::make_unique<RowGradients>(middle_sums(positions(g)), shape);
-  const at::Tensor x = at_least_float(unpack(norm.input_, node)).reshape({-1, width});
-  const at::Tensor mean = unpack(norm.result1_, node).reshape({-1, 1});
-  const at::Tensor rstd = unpack(norm.result2_, node).reshape({-1, 1});
-  const at::Tensor part = (x - mean).mul_(rstd).mul_(g.reshape({-1, width})).view(out);
-  return std::make_unique<RowGradients>(middle_sums(positions(part)), shape);
+  // One for each position; as the others in all dimensions before the normalised ones.
+  const auto of_position = [&](const torch::autograd::SavedVariable& saved) {
+    const Shape before(out.begin(), out.end() - trailing);
+    return layout.samples_first(unpack(saved, node).reshape(before), 0, out, trailing);
+  };
+  const at::Tensor x = at_least_float(unpack(norm.input_, node)).reshape(out);
+  return std::make_unique<RowGradients>(
+      normalised_middle_sums(positions(x), of_position(norm.result1_), of_position(norm.result2_),
+                             positions(at_least_float(g))),
+      shape);
 }
 
 std::string refuse_group_norm(Node& node, uint32_t input, const Layout& layout) {

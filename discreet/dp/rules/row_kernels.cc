@@ -83,6 +83,11 @@ DISCREET_VECTOR_CLONES void add_row(const double* __restrict x, int64_t n, doubl
   for (int64_t i = 0; i < n; ++i) to[i] += x[i];
 }
 
+DISCREET_VECTOR_CLONES void add_normalised(const float* __restrict x, float mean, float scale,
+                                           const float* __restrict y, int64_t n, double* __restrict to) {
+  for (int64_t i = 0; i < n; ++i) to[i] += (x[i] - mean) * scale * y[i];
+}
+
 bool has_kernels(const at::Tensor& x) {
   return x.device().is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble);
 }
@@ -162,6 +167,28 @@ at::Tensor middle_sums(const at::Tensor& x) {
   if (has_kernels(x))
     return x.scalar_type() == at::kFloat ? sums_over_middle<float>(x) : sums_over_middle<double>(x);
   return x.sum(1, false, at::kDouble);
+}
+
+at::Tensor normalised_middle_sums(const at::Tensor& x, const at::Tensor& mean, const at::Tensor& scale,
+                                  const at::Tensor& y) {
+  const auto is_float = [](const at::Tensor& t) {
+    return t.device().is_cpu() && t.scalar_type() == at::kFloat;
+  };
+  if (!is_float(x) || !is_float(y) || !is_float(mean) || !is_float(scale))
+    return middle_sums((x - mean.unsqueeze(2)).mul_(scale.unsqueeze(2)).mul_(y)).to(at::kDouble);
+  const at::Tensor a = x.stride(2) == 1 ? x : x.contiguous(), b = y.stride(2) == 1 ? y : y.contiguous();
+  const int64_t count = x.size(1), width = x.size(2);
+  at::Tensor result = at::zeros({x.size(0), width}, x.options().dtype(at::kDouble));
+  const at::Tensor means = mean.contiguous(), scales = scale.contiguous();
+  at::parallel_for(0, x.size(0), grain(count * width), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      for (int64_t t = 0; t < count; ++t)
+        add_normalised(a.data_ptr<float>() + i * a.stride(0) + t * a.stride(1),
+                       means.data_ptr<float>()[i * count + t], scales.data_ptr<float>()[i * count + t],
+                       b.data_ptr<float>() + i * b.stride(0) + t * b.stride(1), width,
+                       result.data_ptr<double>() + i * width);
+  });
+  return result;
 }
 
 }  // namespace discreet

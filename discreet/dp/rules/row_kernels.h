@@ -18,4 +18,9 @@ at::Tensor row_dots(const at::Tensor& x, const at::Tensor& y);
 // x [n, t, m] -> [n, m]: sum over the middle, in double; where t is 1, the same numbers in their own type.
 at::Tensor middle_sums(const at::Tensor& x);
 
+// x, y [n, t, m] of one type, mean, scale [n, t] of that type -> double [n, m]: the sum over the middle of
+// (x - mean) * scale * y.
+at::Tensor normalised_middle_sums(const at::Tensor& x, const at::Tensor& mean, const at::Tensor& scale,
+                                  const at::Tensor& y);
+
 }  // namespace discreet

@@ -1,11 +1,13 @@
 #include "discreet/dp/rules/token_gradients.h"
 
 #include "discreet/dp/rules/row_kernels.h"
+#include "discreet/dp/rules/token_kernels.h"
 #include "discreet/dp/rules/weighted_rows.h"
 
 namespace discreet {
 
 SquaredNorms TokenGradients::squared_norms() {
+  if (!by_number() && has_token_kernels(read_)) return {token_squares(read_), {}};
   const int64_t samples = read_.tokens.size(0), names = by_number() ? shape_[0] * shape_[1] : shape_[0];
   const Parts parts = parts_of(at::arange(samples, read_.tokens.options()));
   const auto [pairs, inverse, counts] =
@@ -20,6 +22,10 @@ SquaredNorms TokenGradients::squared_norms() {
 void TokenGradients::add_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) {
   const WeightedRows rows(weights, begin, end);
   if (rows.empty()) return;
+  if (!by_number() && has_token_kernels(read_) && sum.stride(1) == 1) {
+    add_tokens(read_, rows.take(at::arange(read_.tokens.size(0), at::kLong)), rows.weights(), sum);
+    return;
+  }
   Parts parts = parts_of(rows.take(at::arange(read_.tokens.size(0), read_.tokens.options())));
   parts.g.mul_(rows.weights().index_select(0, parts.samples).unsqueeze(1));
   add(parts, sum);

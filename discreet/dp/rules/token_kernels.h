@@ -1,0 +1,20 @@
+// Sums over the tokens of a sample, on the processor: no copy in double, no sorting of the whole batch.
+#pragma once
+
+#include <torch/torch.h>
+
+#include "discreet/dp/rules/token_gradients.h"
+
+namespace discreet {
+
+// Whether the two below take these: floats or doubles on the processor, whole rows of a table.
+bool has_token_kernels(const ReadTokens& read);
+
+// Double [samples]: the squared norm of each sample's gradient, repeated tokens added up first.
+at::Tensor token_squares(const ReadTokens& read);
+
+// sum [vocabulary, width], double, += weights[i] * what sample i of `samples` (int64) adds. weights: double,
+// one for each of `samples`.
+void add_tokens(const ReadTokens& read, const at::Tensor& samples, const at::Tensor& weights, at::Tensor sum);
+
+}  // namespace discreet
