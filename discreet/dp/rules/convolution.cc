@@ -102,19 +102,16 @@ class WeightGradients : public Gradients {
   SquaredNorms squared_norms() override {
     if (one_at_a_time()) return norms_one_at_a_time();
     const int64_t p = weight_.size(0) / by_.groups, d = weight_.numel() / weight_.size(0);
-    const int64_t positions = positions_of_one();
-    if (outer::direct_is_cheaper(positions, p, d) && samples_ * weight_.numel() <= kKeptNumbers)
-      matrices_ = at::empty({samples_ * by_.groups, p, d}, g_.options());
+    if (keeps_products()) matrices_ = at::empty({samples_ * by_.groups, p, d}, g_.options());
     SquaredNorms result{at::empty({samples_}, g_.options().dtype(at::kDouble)), {}};
     result.error = at::empty_like(result.squared);
-    const int64_t block =
-        std::max<int64_t>(1, kBlockNumbers / std::max<int64_t>(1, positions * (d + p) * by_.groups));
+    const int64_t block = block_of_unfolded();
     for (int64_t begin = 0; begin < samples_; begin += block) {
       const int64_t end = std::min(begin + block, samples_);
       const auto [left, right] = unfolded(begin, end);
       at::Tensor kept;
       if (matrices_.defined()) kept = matrices_.slice(0, begin * by_.groups, end * by_.groups);
-      SquaredNorms part = outer::squared_norms(left, right, kept);
+      SquaredNorms part = outer::squared_norms(left, right, norm_way(), kept);
       result.squared.slice(0, begin, end).copy_(part.squared.view({-1, by_.groups}).sum(1));
       // The error of a norm over groups is at most the sum of the errors.
       if (!part.error.defined()) part.error = at::zeros_like(part.squared);
@@ -143,7 +140,46 @@ class WeightGradients : public Gradients {
     return sum_of_all(part(g_), part(x_));
   }
 
+  std::optional<RulePlan> plan() override {
+    const int64_t p = weight_.size(0) / by_.groups, d = weight_.numel() / weight_.size(0);
+    const int64_t t = positions_of_one();
+    const NormWay way = one_at_a_time() || keeps_products() ? NormWay::kDirect : norm_way();
+    RulePlan plan = outer::plan(way, g_.scalar_type(), samples_ * by_.groups, t, p, d);
+    const auto number = static_cast<double>(g_.element_size());
+    const double of_one = number * static_cast<double>(weight_.numel());
+    const double kept = of_one * static_cast<double>(samples_);
+    if (one_at_a_time()) {
+      plan.way = "direct, one sample at a time";
+      plan.bytes = of_one + (keeps_all() ? kept : 0);
+      plan.rounding *= std::sqrt(static_cast<double>(places()));
+      return plan;
+    }
+    const int64_t block = std::min(samples_, block_of_unfolded());
+    const RulePlan of_block = outer::plan(way, g_.scalar_type(), block * by_.groups, t, p, d);
+    plan.bytes = static_cast<double>(block * t * (d + p) * by_.groups) * number +
+                 (keeps_products() ? kept : of_block.bytes);
+    return plan;
+  }
+
  private:
+  bool keeps_all() const { return samples_ * weight_.numel() <= kKeptNumbers; }
+
+  // Whether the products of unfolded samples are kept for the sum.
+  bool keeps_products() const {
+    const int64_t p = weight_.size(0) / by_.groups, d = weight_.numel() / weight_.size(0);
+    return outer::is_direct(norm_way(), positions_of_one(), p, d) && keeps_all();
+  }
+
+  // Samples that are unfolded at a time.
+  int64_t block_of_unfolded() const {
+    const int64_t p = weight_.size(0) / by_.groups, d = weight_.numel() / weight_.size(0);
+    return std::max<int64_t>(1,
+                             kBlockNumbers / std::max<int64_t>(1, positions_of_one() * (d + p) * by_.groups));
+  }
+
+  // Of a kernel.
+  int64_t places() const { return c10::multiply_integers(weight_.sizes().slice(2)); }
+
   // Of one sample, at each of which a product is taken.
   int64_t positions_of_one() const {
     return images_ * c10::multiply_integers((by_.transposed ? x_ : g_).sizes().slice(2));
@@ -155,11 +191,11 @@ class WeightGradients : public Gradients {
     constexpr int64_t kMuchUnfolded = 1 << 15;
     const int64_t p = weight_.size(0) / by_.groups, d = weight_.numel() / weight_.size(0);
     const int64_t positions = positions_of_one();
-    return outer::direct_is_cheaper(positions, p, d) && positions * d * by_.groups >= kMuchUnfolded;
+    return outer::is_direct(norm_way(), positions, p, d) && positions * d * by_.groups >= kMuchUnfolded;
   }
 
   SquaredNorms norms_one_at_a_time() {
-    const bool keep = samples_ * weight_.numel() <= kKeptNumbers;
+    const bool keep = keeps_all();
     at::Tensor matrices = at::empty({keep ? samples_ : 0, weight_.numel()}, g_.options());
     SquaredNorms result{at::empty({samples_}, g_.options().dtype(at::kDouble)), {}};
     for (int64_t i = 0; i < samples_; ++i) {
@@ -171,10 +207,11 @@ class WeightGradients : public Gradients {
     if (keep) matrices_ = matrices;
     // As in outer::squared_norms; a number of the input enters at most one product for each place in a
     // kernel.
-    const double unit = g_.scalar_type() == at::kDouble ? 0x1p-53 : 0x1p-24;
-    const auto places = static_cast<double>(c10::multiply_integers(weight_.sizes().slice(2)));
-    result.error = (row_squares(by_sample(g_)) * row_squares(by_sample(x_)) * places).sqrt() *
-                   (4 * std::sqrt(static_cast<double>(positions_of_one())) * unit);
+    const at::ScalarType type = g_.scalar_type();
+    result.error =
+        (row_squares(by_sample(g_)) * row_squares(by_sample(x_)) * static_cast<double>(places())).sqrt() *
+        outer::product_error(type, positions_of_one());
+    result.error += outer::underflow_error(type, positions_of_one(), weight_.numel());
     return result;
   }
 

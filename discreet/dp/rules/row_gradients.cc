@@ -28,6 +28,17 @@ bool RowGradients::absorb(Gradients& other) {
   return true;
 }
 
+std::optional<RulePlan> RowGradients::plan() {
+  const auto numbers = static_cast<double>(rows_.numel());
+  return RulePlan{.way = "rows",
+                  .flops = 2 * numbers,
+                  .bytes = numbers * sizeof(double),
+                  .rounding = 0,
+                  .direct_flops = numbers,
+                  .terms = 1,
+                  .unit = 0x1p-53};
+}
+
 at::Tensor summed_to(const at::Tensor& x, const Layout& layout, const libtorch::Shape& shape) {
   if (x.dim() == 0) return summed_to(x.unsqueeze(0), layout, {1});
   const at::Tensor split =

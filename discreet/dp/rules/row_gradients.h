@@ -17,6 +17,7 @@ class RowGradients : public Gradients {
   void add_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) override;
   at::Tensor gradient(int64_t begin, int64_t end) override;
   bool absorb(Gradients& other) override;
+  std::optional<RulePlan> plan() override;
 
  private:
   at::Tensor rows_;  // double [samples, numel]
