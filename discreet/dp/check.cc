@@ -1,4 +1,4 @@
-// PrivacyEngine::check: what one batch can show about a forward pass and a loss.
+// PrivacyEngine::check and plan: what one batch can show about a forward pass and a loss.
 #include <algorithm>
 #include <cmath>
 #include <unordered_set>
@@ -187,6 +187,28 @@ void PrivacyEngine::check(const std::function<Tensor(Tensor)>& forward,
   SameRandomness randomness;
   check_loss(loss, forward(x), y, state_->options.loss_reduction, state_->clipper.parameters(),
              state_->options.batch_dimension);
+}
+
+ClipPlan PrivacyEngine::plan(const std::function<Tensor(Tensor)>& forward,
+                             const std::function<Tensor(Tensor, Tensor)>& loss, const Tensor& x,
+                             const Tensor& y, const PlanOptions& plan_options) {
+  const PrivacyOptions& options = state_->options;
+  if (options.grad_mode == GradMode::kExactSlow)
+    throw Error(ErrorKind::kInvalidArgument, "plan(): GradMode::kExactSlow asks no rule");
+  BufferGuard unchanged(*state_->model, options.independent_buffers);
+  unchanged.remember();
+  SameRandomness randomness;
+  const Tensor output = forward(x);
+  unchanged.check();
+  const int64_t batch = options.batch_dimension;
+  if (!output.defined() || output.dim() <= batch)
+    throw Error(ErrorKind::kInvalidArgument,
+                "plan() needs an output with the batch as its dimension " + std::to_string(batch));
+  const double rows = static_cast<double>(output.size(batch));
+  const Tensor gradient = gradient_of(loss, output, y, state_->clipper.parameters());
+  const RawGradientGuard::Pause pause(state_->raw_gradients);
+  return state_->clipper.plan(output, options.loss_reduction == Reduction::kMean ? gradient * rows : gradient,
+                              plan_options);
 }
 
 }  // namespace discreet

@@ -53,19 +53,25 @@ std::vector<BlockSum> Clipper::zeros() const {
   return result;
 }
 
-void Clipper::add(const at::Tensor& output, const at::Tensor& output_gradient,
-                  const std::vector<int64_t>& unit_starts, const at::Tensor& weights) {
-  at::NoGradGuard no_grad;
+void Clipper::check_piece(const at::Tensor& output, const at::Tensor& output_gradient,
+                          const std::vector<int64_t>& unit_starts) const {
   const int64_t batch = graph_.batch_dimension;
   if (!output.defined() || output.dim() <= batch || !output.sizes().equals(output_gradient.sizes()))
     refuse("the output must have the batch as its dimension " + std::to_string(batch) +
            " and its gradient must have the same shape");
-  if (output.size(batch) == 0) return;
   const bool ascending = std::adjacent_find(unit_starts.begin(), unit_starts.end(),
                                             [](int64_t a, int64_t b) { return a >= b; }) == unit_starts.end();
-  if (!unit_starts.empty() &&
+  if (!unit_starts.empty() && output.size(batch) > 0 &&
       (unit_starts.front() != 0 || !ascending || unit_starts.back() >= output.size(batch)))
     refuse("unit_starts must ascend from 0 and stay below the number of rows");
+}
+
+void Clipper::add(const at::Tensor& output, const at::Tensor& output_gradient,
+                  const std::vector<int64_t>& unit_starts, const at::Tensor& weights) {
+  at::NoGradGuard no_grad;
+  check_piece(output, output_gradient, unit_starts);
+  const int64_t batch = graph_.batch_dimension;
+  if (output.size(batch) == 0) return;
   const int64_t units = unit_starts.empty() ? output.size(batch) : static_cast<int64_t>(unit_starts.size());
   std::vector<double> unit_weights(units, 1.0);
   if (weights.defined()) {
@@ -79,6 +85,22 @@ void Clipper::add(const at::Tensor& output, const at::Tensor& output_gradient,
   empty_ = false;
   piece.clip(unit_weights, &counts_, &count_);
   piece.add_to(sums_);
+}
+
+ClipPlan Clipper::plan(const at::Tensor& output, const at::Tensor& output_gradient,
+                       const PlanOptions& options) const {
+  at::NoGradGuard no_grad;
+  check_piece(output, output_gradient, options.unit_starts);
+  if (output.size(graph_.batch_dimension) == 0) refuse("a plan needs a batch of at least 1 row");
+  ClipPiece piece(parameters_, groups_, clipping_, graph_, output, output_gradient, options.unit_starts);
+  ClipPlan plan = piece.plan();
+  if (options.measure) {
+    ClipCounts counts;
+    double count = 0;
+    piece.clip(std::vector<double>(plan.units, 1.0), &counts, &count);
+    plan.measured_rounding = piece.measured_rounding() / max_grad_norm_;
+  }
+  return plan;
 }
 
 void Clipper::check_weight(double weight) const {

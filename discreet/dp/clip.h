@@ -10,7 +10,7 @@
 // than 2^-12 of the clip, that sample is recomputed in double, one by one. Sums run in the model's precision
 // within 256 samples, in double across. What one unit adds has norm at most max_grad_norm * (1 + 2^-10), and
 // the sensitivity says so. Not proven: the last bits of the float sums depend on which other samples are in
-// the same block (Casacuberta et al. 2022).
+// the same block (Casacuberta et al. 2022); clip_plan.h bounds and measures them.
 #pragma once
 
 #include <torch/torch.h>
@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "discreet/dp/block_sum.h"
+#include "discreet/dp/clip_plan.h"
 #include "discreet/dp/clipping.h"
 #include "discreet/dp/graph.h"
 
@@ -77,6 +78,10 @@ class Clipper {
   void add(const at::Tensor& output, const at::Tensor& output_gradient,
            const std::vector<int64_t>& unit_starts = {}, const at::Tensor& weights = {});
 
+  // How add() would go about it, every weight 1; adds nothing. Throws as it does; a batch has rows here.
+  ClipPlan plan(const at::Tensor& output, const at::Tensor& output_gradient,
+                const PlanOptions& options = {}) const;
+
   // Adds one unit's clipped gradient, given in full: one tensor for each trained parameter, in its shape;
   // undefined ones are zero.
   void add_unit(const std::vector<at::Tensor>& gradient, double weight = 1);
@@ -99,6 +104,8 @@ class Clipper {
  private:
   std::vector<BlockSum> zeros() const;
   void check_weight(double weight) const;
+  void check_piece(const at::Tensor& output, const at::Tensor& output_gradient,
+                   const std::vector<int64_t>& unit_starts) const;
 
   std::vector<TrainedParameter> parameters_;
   Clipping clipping_;

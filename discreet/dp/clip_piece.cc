@@ -12,10 +12,6 @@
 namespace discreet {
 namespace {
 
-constexpr double kRecomputeAt = 0x1p-12;  // of the clip: a rounding error beyond this goes to double
-constexpr int64_t kSamplesInFloat = 256;
-constexpr int64_t kKeptDirectly = int64_t{1} << 23;
-
 // Whether the views are blocks of memory of which no two overlap.
 bool are_apart(const std::vector<ViewUse>& views, const at::Tensor& sum) {
   std::vector<std::pair<int64_t, int64_t>> blocks;
@@ -98,7 +94,10 @@ at::Tensor FunctionUse::gradient(const at::Tensor& parameter, int64_t begin, int
 ClipPiece::ClipPiece(const std::vector<TrainedParameter>& parameters, std::vector<BoundedGroup> groups,
                      const Clipping& clipping, const GraphOptions& graph, const at::Tensor& output,
                      const at::Tensor& output_gradient, const std::vector<int64_t>& unit_starts)
-    : parameters_(parameters), rows_(output.size(graph.batch_dimension)), starts_(unit_starts) {
+    : parameters_(parameters),
+      rows_(output.size(graph.batch_dimension)),
+      norm_way_(graph.norm_way),
+      starts_(unit_starts) {
   if (starts_.empty())
     for (int64_t row = 0; row < rows_; ++row) starts_.push_back(row);
   units_ = static_cast<int64_t>(starts_.size());
@@ -159,22 +158,27 @@ void ClipPiece::add_uses(const UseNode& node, std::vector<at::Tensor> gradients,
     std::vector<uint32_t> inputs;
     for (const ParameterUse& use : node.uses) inputs.push_back(use.input);
     auto parts = node.rule->outputs->gradients(*node.node, inputs, gradients, node.layout, passed_on);
-    for (size_t i = 0; i < inputs.size(); ++i) add_use(node.uses[i], std::move(parts[i]));
+    for (size_t i = 0; i < inputs.size(); ++i) add_use(node, node.uses[i], std::move(parts[i]));
     return;
   }
   if (!gradients[0].defined()) gradients[0] = at::zeros(libtorch::output_shape(*node.node), options);
   for (const ParameterUse& use : node.uses)
-    add_use(use, node.rule->gradients(*node.node, use.input, gradients[0], node.layout));
+    add_use(node, use, node.rule->gradients(*node.node, use.input, gradients[0], node.layout));
 }
 
-void ClipPiece::add_use(const ParameterUse& use, std::unique_ptr<Gradients> gradients) {
+void ClipPiece::add_use(const UseNode& node, const ParameterUse& use, std::unique_ptr<Gradients> gradients) {
+  gradients->choose(norm_way_);
+  all_uses_.push_back({&node, &use, gradients.get(), /*joined=*/false});
   if (!use.is_view) {
     functions_.push_back({std::move(gradients), &use});
     return;
   }
   std::vector<ViewUse>& views = uses_[use.parameters[0]].views;
   for (ViewUse& known : views)
-    if (known.use->steps == use.steps && known.gradients->absorb(*gradients)) return;
+    if (known.use->steps == use.steps && known.gradients->absorb(*gradients)) {
+      all_uses_.back() = {&node, &use, known.gradients.get(), /*joined=*/true};
+      return;
+    }
   views.push_back({std::move(gradients), &use});
 }
 
@@ -185,7 +189,7 @@ void ClipPiece::choose_way(Uses& uses, const at::Tensor& parameter) {
     uses.way = Way::kApart;
     return;
   }
-  if (parameter.dim() != 2) return;
+  if (parameter.dim() != 2 || norm_way_ == NormWay::kDirect) return;
   const ViewStep transposition{ViewStep::Kind::kTranspose, {0, 1}};
   for (const ViewUse& view : uses.views) {
     const std::vector<ViewStep>& steps = view.use->steps;

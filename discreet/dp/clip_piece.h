@@ -12,12 +12,17 @@
 #include <vector>
 
 #include "discreet/dp/block_sum.h"
+#include "discreet/dp/clip_plan.h"
 #include "discreet/dp/clipping.h"
 #include "discreet/dp/graph.h"
 
 namespace discreet {
 
 struct ClipCounts;
+
+constexpr double kRecomputeAt = 0x1p-12;  // of the clip: a rounding error beyond this goes to double
+constexpr int64_t kSamplesInFloat = 256;
+constexpr int64_t kKeptDirectly = int64_t{1} << 23;
 
 // What a norm does to a unit's part of a group.
 struct ClipFactor {
@@ -56,6 +61,11 @@ class ClipPiece {
   void clip(const std::vector<double>& weights, ClipCounts* counts, double* count);
   void add_to(std::vector<BlockSum>& sums);
 
+  // What clip() and add_to() do, as far as sizes tell (clip_plan.cc).
+  ClipPlan plan();
+  // After clip(): how far add_to() is from the same sum in double, one unit at a time; the L2 norm.
+  double measured_rounding();
+
  private:
   // How the squared norms of a parameter's gradients come about.
   enum class Way {
@@ -76,10 +86,18 @@ class ClipPiece {
     std::vector<int64_t> direct = {};                // units computed directly for every parameter
   };
 
+  // As it stands in the graph; `joined`: its gradients were added to those of a use before it.
+  struct UseOf {
+    const UseNode* node;
+    const ParameterUse* use;
+    Gradients* gradients;
+    bool joined;
+  };
+
   void flow_back(const at::Tensor& output, const at::Tensor& output_gradient);
   void add_uses(const UseNode& node, std::vector<at::Tensor> gradients, const at::TensorOptions& options,
                 std::vector<at::Tensor>* passed_on);
-  void add_use(const ParameterUse& use, std::unique_ptr<Gradients> gradients);
+  void add_use(const UseNode& node, const ParameterUse& use, std::unique_ptr<Gradients> gradients);
   void choose_way(Uses& uses, const at::Tensor& parameter);
   void take_norms(Group& group);
   void add_fast_norms(size_t parameter, std::vector<double>* squared, std::vector<double>* rounding);
@@ -89,8 +107,10 @@ class ClipPiece {
 
   const std::vector<TrainedParameter>& parameters_;
   int64_t rows_, units_;
+  NormWay norm_way_;
   std::vector<int64_t> starts_;  // one more than units
   std::vector<UseNode> nodes_;
+  std::vector<UseOf> all_uses_;
   std::deque<FunctionUse> functions_;
   std::vector<Uses> uses_;  // by parameter
   std::vector<Group> groups_;

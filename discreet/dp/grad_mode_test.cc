@@ -40,6 +40,23 @@ TEST_F(GradModes, AgreeOnTheSameDraw) {
     }
 }
 
+TEST_F(GradModes, WaysToTheNormsAgreeOnTheSameDraw) {
+  const auto forward = [&](Tensor x) {
+    const Tensor positions = torch::stack({x, x.flip(1), x * 0.5}, 1);  // [rows, 3, 4]
+    return net->second(torch::tanh(net->first(positions)).sum(1) +
+                       net->table(torch::zeros({x.size(0)}, torch::kLong)));
+  };
+  const auto by = [&](NormWay way) {
+    PrivacyOptions options = usual();
+    options.norm_way = way;
+    return release(GradMode::kGraph, forward, options);
+  };
+  const Tensor automatic = by(NormWay::kAutomatic);
+  EXPECT_LE((automatic - by(NormWay::kGhost)).abs().max().item<double>(), 5e-4);
+  EXPECT_LE((automatic - by(NormWay::kDirect)).abs().max().item<double>(), 5e-4);
+  EXPECT_GT(automatic.norm().item<double>(), 0.01);
+}
+
 TEST_F(GradModes, ExactSlowNeedsNoRule) {
   const auto forward = [&](Tensor x) { return net->forward(x) * net->second->bias.lgamma().exp(); };
   EXPECT_THAT(message_of([&] { release(GradMode::kGraph, forward); }),

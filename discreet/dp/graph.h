@@ -60,6 +60,7 @@ bool needs_dense_gradient(libtorch::Node& node);
 struct GraphOptions {
   int64_t batch_dimension = 0;  // the output's dimension that is the samples
   std::vector<Rule> rules;      // for operations that rules/list.h does not cover, or covers otherwise
+  NormWay norm_way = NormWay::kAutomatic;  // of rules that have both
 };
 
 // Every use of every trained parameter in the graph of `output`, of at least one sample. Throws kUnsupported,

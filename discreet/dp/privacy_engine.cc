@@ -30,6 +30,8 @@ void validate(const PrivacyOptions& o) {
     refuse("adaptive_clipping sets one norm: clipping must be Clipping::Style::kFlat, not normalised");
   if (o.grad_mode == GradMode::kExactSlow && !o.rules.empty())
     refuse("rules: GradMode::kExactSlow asks none");
+  if (o.grad_mode == GradMode::kExactSlow && o.norm_way != NormWay::kAutomatic)
+    refuse("norm_way: GradMode::kExactSlow asks no rule");
   if (o.steps_before < 0) refuse("steps_before must not be negative");
   if (!o.ledger.empty()) {
     if (o.charge) refuse("give either ledger or charge, not both");
@@ -75,7 +77,7 @@ PrivacyEngine::State::State(std::shared_ptr<torch::nn::Module> trained_model, Pr
     : model(std::move(trained_model)),
       options(std::move(chosen)),
       clipper(trained_parameters(*model), options.max_grad_norm, options.clipping,
-              {options.batch_dimension, options.rules}),
+              {options.batch_dimension, options.rules, options.norm_way}),
       adaptive_clip(discreet::adaptive_clip(options)),
       raw_gradients(clipper.parameters()),
       gradients(clipper.parameters()),

@@ -39,6 +39,7 @@
 #include "discreet/accounting/relation.h"
 #include "discreet/dp/adaptive_clip.h"
 #include "discreet/dp/clip.h"
+#include "discreet/dp/clip_plan.h"
 #include "discreet/dp/loader.h"
 #include "discreet/dp/processes.h"
 
@@ -103,6 +104,8 @@ struct PrivacyOptions {
   double ledger_delta = 1e-5;
 
   GradMode grad_mode = GradMode::kGraph;
+  // With kGraph, where a rule has two ways to the norms. What is released is the same but for rounding.
+  NormWay norm_way = NormWay::kAutomatic;
   std::vector<Rule> rules = {};   // clip rules of one's own (rules/rule.h); examples/05_custom_rule.cc
   int64_t batch_dimension = 0;    // the dimension of the watched output that is the rows handed out
   bool check_first_batch = true;  // the first batch of two rows or more, as check() does
@@ -199,6 +202,14 @@ class PrivacyEngine {
   void check(const std::function<torch::Tensor(torch::Tensor)>& forward,
              const std::function<torch::Tensor(torch::Tensor, torch::Tensor)>& loss, const torch::Tensor& x,
              const torch::Tensor& y);
+
+  // How the norms and the sum of a batch like this one come about: for each use of each trained parameter the
+  // rule, its way, cost and rounding (clip_plan.h). `forward`, `loss`: as for check(). Nothing is released;
+  // with options.measure the plan says something of the records, and is for the owner's eyes. Not with
+  // GradMode::kExactSlow.
+  ClipPlan plan(const std::function<torch::Tensor(torch::Tensor)>& forward,
+                const std::function<torch::Tensor(torch::Tensor, torch::Tensor)>& loss,
+                const torch::Tensor& x, const torch::Tensor& y, const PlanOptions& options = {});
 
  private:
   friend class Loader;

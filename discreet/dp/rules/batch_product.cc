@@ -20,7 +20,7 @@ class GroupedProducts : public Gradients {
       : left_(at_least_float(left)), right_(at_least_float(right)) {}
 
   SquaredNorms squared_norms() override {
-    SquaredNorms result = outer::squared_norms(left_.flatten(0, 1), right_.flatten(0, 1));
+    SquaredNorms result = outer::squared_norms(left_.flatten(0, 1), right_.flatten(0, 1), norm_way());
     const auto of_samples = [&](const at::Tensor& x) { return x.view({left_.size(0), -1}).sum(1); };
     result.squared = of_samples(result.squared);
     // The error of a norm over groups is at most the sum of the errors.
@@ -44,6 +44,11 @@ class GroupedProducts : public Gradients {
     left_ = at::cat({left_, more->left_}, 2);
     right_ = at::cat({right_, more->right_}, 2);
     return true;
+  }
+
+  std::optional<RulePlan> plan() override {
+    return outer::plan(norm_way(), left_.scalar_type(), left_.size(0) * left_.size(1), left_.size(2),
+                       left_.size(3), right_.size(3));
   }
 
  private:

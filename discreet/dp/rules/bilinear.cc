@@ -24,8 +24,8 @@ class TripleProducts : public Gradients {
     const at::Tensor squares = row_squares(g_) * row_squares(a_) * row_squares(b_);
     if (t == 1) return {squares, {}};
     SquaredNorms result{at::empty_like(squares), {}};
-    const int64_t widths = g_.size(2) + a_.size(2) + b_.size(2);
-    const int64_t block = std::max<int64_t>(1, kBlockNumbers / (t * (widths + 3 * t)));
+    const int64_t widths = all_widths();
+    const int64_t block = block_of_pairs();
     for (int64_t begin = 0; begin < samples; begin += block) {
       const int64_t end = std::min(begin + block, samples);
       const auto pairs = [&](const at::Tensor& x) {
@@ -62,7 +62,33 @@ class TripleProducts : public Gradients {
     return true;
   }
 
+  std::optional<RulePlan> plan() override {
+    const auto number = [](int64_t value) { return static_cast<double>(value); };
+    const double n = number(g_.size(0)), t = number(g_.size(1)), o = number(g_.size(2));
+    const double m = number(a_.size(2)), k = number(b_.size(2)), widths = o + m + k;
+    RulePlan plan{.way = "product of norms",
+                  .flops = n * (2 * widths + 2),
+                  .bytes = n * 4 * sizeof(double),
+                  .rounding = 0,
+                  .direct_flops = n * t * m * k * (2 * o + 1),
+                  .terms = g_.size(1),
+                  .unit = outer::unit_roundoff(at::kDouble)};
+    if (g_.size(1) == 1) return plan;
+    plan.way = "ghost";
+    plan.flops = n * t * t * (2 * widths + 3);
+    plan.bytes = number(std::min(g_.size(0), block_of_pairs())) * t * (widths + 3 * t) * sizeof(double);
+    plan.rounding = outer::ghost_error(g_.size(1), 3 * all_widths());
+    return plan;
+  }
+
  private:
+  int64_t all_widths() const { return g_.size(2) + a_.size(2) + b_.size(2); }
+  // Samples whose products of positions are made at a time.
+  int64_t block_of_pairs() const {
+    const int64_t t = g_.size(1);
+    return std::max<int64_t>(1, kBlockNumbers / (t * (all_widths() + 3 * t)));
+  }
+
   // Blocks of rows, so that the products of a and b stay small.
   static void add(const at::Tensor& g, const at::Tensor& a, const at::Tensor& b, at::Tensor sum) {
     const at::Tensor gs = g.flatten(0, 1), as = a.flatten(0, 1), bs = b.flatten(0, 1);

@@ -104,19 +104,16 @@ class WeightGradients : public Gradients {
   SquaredNorms squared_norms() override {
     if (by_tiles()) return norms_by_tiles();
     const int64_t p = weight_.size(0) / by_.groups, d = weight_.numel() / weight_.size(0);
-    const int64_t positions = positions_of_one();
-    if (outer::direct_is_cheaper(positions, p, d) && samples_ * weight_.numel() <= kKeptNumbers)
-      matrices_ = at::empty({samples_ * by_.groups, p, d}, g_.options());
+    if (keeps_products()) matrices_ = at::empty({samples_ * by_.groups, p, d}, g_.options());
     SquaredNorms result{at::empty({samples_}, g_.options().dtype(at::kDouble)), {}};
     result.error = at::empty_like(result.squared);
-    const int64_t block =
-        std::max<int64_t>(1, kBlockNumbers / std::max<int64_t>(1, positions * (d + p) * by_.groups));
+    const int64_t block = block_of_unfolded();
     for (int64_t begin = 0; begin < samples_; begin += block) {
       const int64_t end = std::min(begin + block, samples_);
       const auto [left, right] = unfolded(begin, end);
       at::Tensor kept;
       if (matrices_.defined()) kept = matrices_.slice(0, begin * by_.groups, end * by_.groups);
-      SquaredNorms part = outer::squared_norms(left, right, kept);
+      SquaredNorms part = outer::squared_norms(left, right, norm_way(), kept);
       result.squared.slice(0, begin, end).copy_(part.squared.view({-1, by_.groups}).sum(1));
       // The error of a norm over groups is at most the sum of the errors.
       if (!part.error.defined()) part.error = at::zeros_like(part.squared);
@@ -148,7 +145,48 @@ class WeightGradients : public Gradients {
     return sum_of_all(part(g_), part(x_));
   }
 
+  std::optional<RulePlan> plan() override {
+    const int64_t p = weight_.size(0) / by_.groups, d = weight_.numel() / weight_.size(0);
+    const int64_t t = positions_of_one();
+    const NormWay way = by_tiles() || keeps_products() ? NormWay::kDirect : norm_way();
+    RulePlan plan = outer::plan(way, g_.scalar_type(), samples_ * by_.groups, t, p, d);
+    const auto number = static_cast<double>(g_.element_size());
+    const double of_one = number * static_cast<double>(weight_.numel());
+    const double kept = of_one * static_cast<double>(samples_);
+    if (by_tiles()) {
+      plan.way = "direct, tile by tile";
+      plan.bytes = number * static_cast<double>((by_.transposed ? g_ : x_).numel()) +
+                   (keeps_some() ? kept : 0);  // padded; what a tile takes is not counted
+      plan.rounding *= std::sqrt(static_cast<double>(places()));
+      return plan;
+    }
+    const int64_t block = std::min(samples_, block_of_unfolded());
+    const RulePlan of_block = outer::plan(way, g_.scalar_type(), block * by_.groups, t, p, d);
+    plan.bytes = static_cast<double>(block * t * (d + p) * by_.groups) * number +
+                 (keeps_products() ? kept : of_block.bytes);
+    return plan;
+  }
+
  private:
+  bool keeps_some() const { return kKeptShare * weight_.numel() * samples_ <= g_.numel() + x_.numel(); }
+  bool keeps_all() const { return samples_ * weight_.numel() <= kKeptNumbers; }
+
+  // Whether the products of unfolded samples are kept for the sum.
+  bool keeps_products() const {
+    const int64_t p = weight_.size(0) / by_.groups, d = weight_.numel() / weight_.size(0);
+    return outer::is_direct(norm_way(), positions_of_one(), p, d) && keeps_all();
+  }
+
+  // Samples that are unfolded at a time.
+  int64_t block_of_unfolded() const {
+    const int64_t p = weight_.size(0) / by_.groups, d = weight_.numel() / weight_.size(0);
+    return std::max<int64_t>(1,
+                             kBlockNumbers / std::max<int64_t>(1, positions_of_one() * (d + p) * by_.groups));
+  }
+
+  // Of a kernel.
+  int64_t places() const { return c10::multiply_integers(weight_.sizes().slice(2)); }
+
   // Of one sample, at each of which a product is taken.
   int64_t positions_of_one() const {
     return images_ * c10::multiply_integers((by_.transposed ? x_ : g_).sizes().slice(2));
@@ -159,7 +197,7 @@ class WeightGradients : public Gradients {
   bool by_tiles() const {
     const int64_t p = weight_.size(0) / by_.groups, d = weight_.numel() / weight_.size(0);
     return g_.device().is_cpu() && g_.scalar_type() == at::kFloat && x_.scalar_type() == at::kFloat &&
-           outer::direct_is_cheaper(positions_of_one(), p, d);
+           outer::is_direct(norm_way(), positions_of_one(), p, d);
   }
 
   SquaredNorms norms_by_tiles() {
@@ -174,15 +212,15 @@ class WeightGradients : public Gradients {
     const at::Tensor channels = rows.view({samples_, images_, by_.groups, p, t}).permute({0, 2, 1, 4, 3});
     const StridedColumns left(images_ == 1 ? channels.select(2, 0).flatten(0, 1)
                                            : channels.reshape({samples_ * by_.groups, images_ * t, p}));
-    if (kKeptShare * weight_.numel() * samples_ <= g_.numel() + x_.numel())
-      matrices_ = at::empty({samples_ * by_.groups, p, right.columns()}, g_.options());
+    if (keeps_some()) matrices_ = at::empty({samples_ * by_.groups, p, right.columns()}, g_.options());
     SquaredNorms result{squared_product_norms(left, right, matrices_).view({samples_, by_.groups}).sum(1),
                         {}};
     // A number of what is unfolded enters at most one product for each place in a kernel. The error of a norm
     // over groups is at most that of all together.
-    const auto places = static_cast<double>(c10::multiply_integers(weight_.sizes().slice(2)));
-    result.error = (row_squares(by_sample(g_)) * row_squares(by_sample(x_)) * places).sqrt() *
-                   outer::product_error(at::kFloat, positions_of_one());
+    result.error =
+        (row_squares(by_sample(g_)) * row_squares(by_sample(x_)) * static_cast<double>(places())).sqrt() *
+        outer::product_error(at::kFloat, positions_of_one());
+    result.error += outer::underflow_error(at::kFloat, positions_of_one(), weight_.numel());
     return result;
   }
 

@@ -30,18 +30,33 @@ at::Tensor left_products(const Factors& a, const Factors& b, int64_t begin, int6
   return part(a.left).to(at::kDouble).bmm(part(b.left).to(at::kDouble).transpose(1, 2));
 }
 
+int64_t most_positions(const std::vector<Factors>& uses) {
+  int64_t most = 1;
+  for (const Factors& use : uses) most = std::max(most, positions(use));
+  return most;
+}
+
+// Samples whose products are made at a time.
+int64_t block_of(const std::vector<Factors>& uses) {
+  const int64_t most = most_positions(uses);
+  return std::max<int64_t>(1, kBlockNumbers / (most * most));
+}
+
+double relative_error(const std::vector<Factors>& uses) {
+  int64_t all = 0;
+  for (const Factors& use : uses) all += positions(use);
+  const int64_t width = uses.front().right.size(2);
+  return std::max(outer::product_error(at::kFloat, all),
+                  outer::ghost_error(all, width + (by_tokens(uses.front()) ? 0 : uses.front().left.size(2))));
+}
+
 }  // namespace
 
 SquaredNorms squared_norms_of_sum(const std::vector<Factors>& uses) {
   const int64_t samples = uses.front().right.size(0);
   const auto options = uses.front().right.options().dtype(at::kDouble);
   SquaredNorms result{at::zeros({samples}, options), at::zeros({samples}, options)};
-  int64_t most = 1, all = 0;
-  for (const Factors& use : uses) {
-    most = std::max(most, positions(use));
-    all += positions(use);
-  }
-  const int64_t block = std::max<int64_t>(1, kBlockNumbers / (most * most));
+  const int64_t block = block_of(uses);
   for (size_t a = 0; a < uses.size(); ++a)
     for (size_t b = a; b < uses.size(); ++b)
       for (int64_t begin = 0; begin < samples; begin += block) {
@@ -59,11 +74,35 @@ SquaredNorms squared_norms_of_sum(const std::vector<Factors>& uses) {
                                         : row_squares(use.left);
     result.error += (left_squares * row_squares(use.right)).sqrt();
   }
-  const int64_t width = uses.front().right.size(2);
-  result.error *=
-      std::max(outer::product_error(at::kFloat, all),
-               outer::ghost_error(all, width + (by_tokens(uses.front()) ? 0 : uses.front().left.size(2))));
+  result.error *= relative_error(uses);
   return result;
+}
+
+RulePlan plan_of_sum(const std::vector<Factors>& uses) {
+  const auto number = [](int64_t value) { return static_cast<double>(value); };
+  const int64_t samples = uses.front().right.size(0);
+  const double n = number(samples), k = number(uses.front().right.size(2));
+  RulePlan plan{.way = "ghost, of the sum of all uses",
+                .flops = 0,
+                .bytes = 0,
+                .rounding = relative_error(uses),
+                .direct_flops = 0,
+                .terms = 0,
+                .unit = outer::unit_roundoff(at::kFloat)};
+  double longest = 1;
+  for (size_t a = 0; a < uses.size(); ++a) {
+    for (size_t b = a; b < uses.size(); ++b) {
+      const bool chosen = by_tokens(uses[a]) || by_tokens(uses[b]);
+      const double m = chosen ? 0 : number(uses[a].left.size(2));
+      plan.flops += n * number(positions(uses[a])) * number(positions(uses[b])) * (2 * (m + k) + 2);
+      longest = std::max(longest, 2 * (m + k));
+    }
+    plan.terms += positions(uses[a]);
+  }
+  // Both sides of two uses in double, and their two products.
+  const double most = number(most_positions(uses));
+  plan.bytes = number(std::min(samples, block_of(uses))) * most * (longest + 2 * most) * sizeof(double);
+  return plan;
 }
 
 std::optional<Factors> transposed(const Factors& factors) {

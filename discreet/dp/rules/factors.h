@@ -13,6 +13,8 @@ namespace discreet {
 // Squared norms of the sum of what the factors of the same samples and the same matrix stand for, cross terms
 // included: the sum over all pairs of positions of (left . left')(right . right'), in double.
 SquaredNorms squared_norms_of_sum(const std::vector<Factors>& uses);
+// Its way, cost and rounding.
+RulePlan plan_of_sum(const std::vector<Factors>& uses);
 
 // Of the transposed matrix; nothing where its rows would be chosen by tokens on the right.
 std::optional<Factors> transposed(const Factors& factors);

@@ -11,7 +11,12 @@
 namespace discreet {
 
 SquaredNorms OuterProducts::squared_norms() {
-  return outer::squared_norms(left(), right());
+  return outer::squared_norms(left(), right(), norm_way());
+}
+
+std::optional<RulePlan> OuterProducts::plan() {
+  return outer::plan(norm_way(), left().scalar_type(), left().size(0), left().size(1), left().size(2),
+                     right().size(2));
 }
 
 void OuterProducts::add_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) {
@@ -60,12 +65,23 @@ const at::Tensor& OuterProducts::joined(std::vector<at::Tensor>& parts) {
 
 namespace outer {
 
-bool direct_is_cheaper(int64_t t, int64_t m, int64_t k) {
+bool is_direct(NormWay way, int64_t t, int64_t m, int64_t k) {
+  if (way != NormWay::kAutomatic) return way == NormWay::kDirect;
   // Ghost: two t x t products, in double (twice the work). Direct: one m x k matrix.
   return 2.0 * t * (m + k) > 1.0 * m * k;
 }
 
 namespace {
+
+// Where the matrices are not asked for: of one outer product alone the norm is as good as free.
+bool makes_matrices(NormWay way, int64_t t, int64_t m, int64_t k) {
+  return is_direct(way, t, m, k) && (t != 1 || way == NormWay::kDirect);
+}
+
+// Samples whose products are made at a time.
+int64_t block_of(bool direct, int64_t t, int64_t m, int64_t k) {
+  return std::max<int64_t>(1, kBlockNumbers / std::max<int64_t>(1, direct ? m * k : t * (m + k + 2 * t)));
+}
 
 // x [n, t, m], often a transposed view -> [n]; the order within a sample does not matter.
 at::Tensor sample_squares(const at::Tensor& x) {
@@ -77,21 +93,22 @@ at::Tensor sample_squares(const at::Tensor& x) {
 
 }  // namespace
 
-SquaredNorms squared_norms(const at::Tensor& left, const at::Tensor& right, at::Tensor matrices) {
+SquaredNorms squared_norms(const at::Tensor& left, const at::Tensor& right, NormWay way,
+                           at::Tensor matrices) {
   const int64_t n = left.size(0), t = left.size(1), m = left.size(2), k = right.size(2);
-  if (t == 1 && !matrices.defined()) return {row_squares(left) * row_squares(right), {}};
+  const bool direct = matrices.defined() || makes_matrices(way, t, m, k);
+  if (t == 1 && !direct) return {row_squares(left) * row_squares(right), {}};
   SquaredNorms result{at::empty({n}, left.options().dtype(at::kDouble)), {}};
-  const bool direct = matrices.defined() || direct_is_cheaper(t, m, k);
   if (direct && left.device().is_cpu() && left.scalar_type() == at::kFloat &&
       right.scalar_type() == at::kFloat) {
     const StridedColumns l(left), r(right);
     const bool swap = m > k && !matrices.defined();  // tiles are wider than high
     result.squared = squared_product_norms(swap ? r : l, swap ? l : r, matrices);
     result.error = (sample_squares(left) * sample_squares(right)).sqrt() * product_error(at::kFloat, t);
+    result.error += underflow_error(at::kFloat, t, m * k);
     return result;
   }
-  const int64_t block =
-      std::max<int64_t>(1, kBlockNumbers / std::max<int64_t>(1, direct ? m * k : t * (m + k + 2 * t)));
+  const int64_t block = block_of(direct, t, m, k);
   for (int64_t begin = 0; begin < n; begin += block) {
     const int64_t end = std::min(begin + block, n);
     const at::Tensor l = left.slice(0, begin, end), r = right.slice(0, begin, end);
@@ -110,11 +127,49 @@ SquaredNorms squared_norms(const at::Tensor& left, const at::Tensor& right, at::
   const double relative = std::max(product_error(left.scalar_type(), t), direct ? 0 : ghost_error(t, m + k));
   // sum_t |left_t| |right_t| <= |left| |right| (Cauchy and Schwarz).
   result.error = (sample_squares(left) * sample_squares(right)).sqrt() * relative;
+  if (direct) result.error += underflow_error(left.scalar_type(), t, m * k);
   return result;
 }
 
+RulePlan plan(NormWay way, at::ScalarType type, int64_t n, int64_t t, int64_t m, int64_t k) {
+  const auto samples = static_cast<double>(n), positions = static_cast<double>(t);
+  const auto lengths = static_cast<double>(m + k), numbers = static_cast<double>(m) * static_cast<double>(k);
+  const bool direct = makes_matrices(way, t, m, k);
+  const auto at_a_time = static_cast<double>(std::min(n, block_of(direct, t, m, k)));
+  RulePlan plan{.way = "direct",
+                .flops = samples * (2 * positions * numbers + 2 * numbers),
+                .bytes = at_a_time * numbers * static_cast<double>(at::elementSize(type)),
+                .rounding = product_error(type, t),
+                .direct_flops = samples * 2 * positions * numbers,
+                .terms = t,
+                .unit = unit_roundoff(type)};
+  if (direct) return plan;
+  if (t == 1) {
+    plan.way = "product of norms";
+    plan.flops = samples * (2 * lengths + 1);
+    plan.bytes = samples * 3 * sizeof(double);
+    plan.rounding = 0;
+  } else {
+    plan.way = "ghost";
+    plan.flops = samples * positions * positions * (2 * lengths + 2);
+    plan.bytes = at_a_time * positions * (lengths + 2 * positions) * sizeof(double);
+    plan.rounding = std::max(plan.rounding, ghost_error(t, m + k));
+  }
+  return plan;
+}
+
+double unit_roundoff(at::ScalarType type) {
+  return type == at::kDouble ? 0x1p-53 : 0x1p-24;
+}
+
 double product_error(at::ScalarType type, int64_t t) {
-  return 4 * std::sqrt(static_cast<double>(t)) * (type == at::kDouble ? 0x1p-53 : 0x1p-24);
+  return 4 * std::sqrt(static_cast<double>(t)) * unit_roundoff(type);
+}
+
+double underflow_error(at::ScalarType type, int64_t t, int64_t numbers) {
+  const double least =
+      type == at::kDouble ? 0x1p-1022 : 0x1p-126;  // flushed to 0, whatever the processor's mode
+  return static_cast<double>(t) * std::sqrt(static_cast<double>(numbers)) * least;
 }
 
 double ghost_error(int64_t t, int64_t m_and_k) {

@@ -25,6 +25,7 @@ class OuterProducts : public Gradients {
   at::Tensor gradient(int64_t begin, int64_t end) override;
   bool absorb(Gradients& other) override;
   std::optional<Factors> factors() override { return Factors{left(), {}, right()}; }
+  std::optional<RulePlan> plan() override;
 
  private:
   const at::Tensor& left() { return joined(left_); }
@@ -37,13 +38,20 @@ class OuterProducts : public Gradients {
 
 namespace outer {
 
-// Squared norms by the cheaper way: |left|^2 |right|^2 where t is 1; the "ghost" product
-// <left left^T, right right^T> (Goodfellow 2015; Li et al. 2021), in double because it cancels; or the
-// matrices themselves. `matrices`, where defined, is [n, m, k] and is filled (the direct way).
-SquaredNorms squared_norms(const at::Tensor& left, const at::Tensor& right, at::Tensor matrices = {});
+// Squared norms: ghost, |left|^2 |right|^2 where t is 1, else the product <left left^T, right right^T>
+// (Goodfellow 2015; Li et al. 2021), in double because it cancels; or direct, from the matrices themselves;
+// automatic, the cheaper way. `matrices`, where defined, is [n, m, k] and is filled (the direct way).
+SquaredNorms squared_norms(const at::Tensor& left, const at::Tensor& right, NormWay way = NormWay::kAutomatic,
+                           at::Tensor matrices = {});
 
-// Whether the direct way is the cheaper one for these sizes.
-bool direct_is_cheaper(int64_t t, int64_t m, int64_t k);
+// Whether the direct way is asked for, or the cheaper one for these sizes.
+bool is_direct(NormWay way, int64_t t, int64_t m, int64_t k);
+
+// Of squared_norms for n samples of this type. Products of matrices are 2 t m k operations.
+RulePlan plan(NormWay way, at::ScalarType type, int64_t n, int64_t t, int64_t m, int64_t k);
+
+// Half the distance from 1 to the next number, in which sums of this type round.
+double unit_roundoff(at::ScalarType type);
 
 // Bounds on the error of a norm, and of a sum of t outer products, relative to |left| |right|, the norms of
 // all positions together.
@@ -52,6 +60,9 @@ bool direct_is_cheaper(int64_t t, int64_t m, int64_t k);
 // overwhelming probability (Higham and Mary 2019, "A new approach to probabilistic rounding error analysis"),
 // times 4 to be safe.
 double product_error(at::ScalarType type, int64_t t);
+// Where products leave the range of this type, they lose at most this of a norm over so many numbers,
+// whatever the norms: not relative.
+double underflow_error(at::ScalarType type, int64_t t, int64_t numbers);
 // Of ghost products in double, whatever the type: the squared norm is a sum of t^2 products, each of two
 // sums of m and k products, and is wrong by that times (|left| |right|)^2, so the norm by the square root.
 double ghost_error(int64_t t, int64_t m_and_k);

@@ -18,6 +18,7 @@ void RowGradients::add_weighted(const at::Tensor& weights, int64_t begin, int64_
 }
 
 bool RowGradients::write_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) {
+  if (rows_.scalar_type() != sum.scalar_type()) return false;  // sums in double stay so
   const WeightedRows rows(weights, begin, end);
   if (rows.empty()) {
     sum.zero_();
@@ -38,6 +39,17 @@ bool RowGradients::absorb(Gradients& other) {
   if (rows == nullptr || rows->shape_ != shape_) return false;
   rows_ = rows_.to(at::kDouble) + rows->rows_;
   return true;
+}
+
+std::optional<RulePlan> RowGradients::plan() {
+  const auto numbers = static_cast<double>(rows_.numel());
+  return RulePlan{.way = "rows",
+                  .flops = 2 * numbers,
+                  .bytes = numbers * static_cast<double>(rows_.element_size()),
+                  .rounding = 0,
+                  .direct_flops = numbers,
+                  .terms = 1,
+                  .unit = rows_.scalar_type() == at::kDouble ? 0x1p-53 : 0x1p-24};
 }
 
 at::Tensor summed_to(const at::Tensor& x, const Layout& layout, const libtorch::Shape& shape) {

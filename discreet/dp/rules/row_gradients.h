@@ -18,6 +18,7 @@ class RowGradients : public Gradients {
   bool write_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) override;
   at::Tensor gradient(int64_t begin, int64_t end) override;
   bool absorb(Gradients& other) override;
+  std::optional<RulePlan> plan() override;
 
  private:
   at::Tensor rows_;  // float or double [samples, numel]

@@ -16,6 +16,14 @@
 
 namespace discreet {
 
+// Where a rule has two ways to the norms: of the same gradients, at different cost and with different
+// rounding.
+enum class NormWay {
+  kAutomatic,  // the cheaper one, by the sizes
+  kGhost,      // from products between positions: no sample's gradient is made
+  kDirect,     // from each sample's gradient, made and squared
+};
+
 struct SquaredNorms {
   at::Tensor squared;  // double [samples]: squared L2 norm of each sample's gradient
   at::Tensor error;    // double [samples]: bound on the error of the norm (not squared) and of the sample's
@@ -28,6 +36,19 @@ struct Factors {
   at::Tensor left;    // [samples, t, m]; or undefined, and
   at::Tensor tokens;  // [samples, t], int64 below m: left[t] is then 1 at the token and 0 elsewhere
   at::Tensor right;   // [samples, t, k]
+};
+
+// What a rule does for the samples of a batch, as far as sizes tell: a line of a plan (clip_plan.h).
+struct RulePlan {
+  std::string way;  // to the norms: "ghost", "direct", "product of norms", "rows", "tokens"
+  double flops;     // multiplications and additions for the norms
+  double bytes;     // most working memory at a time, beside the inputs; what is kept for the sum counts
+  // Of SquaredNorms: the error over the norms of the factors multiplied (outer_products.h); 0 where it is
+  // undefined.
+  double rounding;
+  double direct_flops;  // for the samples' gradients made in full
+  int64_t terms;        // products that a sample adds to one number of the sum
+  double unit;          // unit roundoff of the sum within a block of samples
 };
 
 // The gradients of one parameter of one operation in one backward pass, one for each sample. They have the
@@ -57,6 +78,18 @@ class Gradients {
 
   // The same gradients as factors, where they are such.
   virtual std::optional<Factors> factors();
+
+  // Nothing where the rule does not say.
+  virtual std::optional<RulePlan> plan();
+
+  // Before squared_norms(), which takes this way where it has both.
+  void choose(NormWay way) { norm_way_ = way; }
+
+ protected:
+  NormWay norm_way() const { return norm_way_; }
+
+ private:
+  NormWay norm_way_ = NormWay::kAutomatic;
 };
 
 // What a rule has for a node of which several outputs may be used.
@@ -95,6 +128,10 @@ inline bool Gradients::absorb(Gradients&) {
 }
 
 inline std::optional<Factors> Gradients::factors() {
+  return {};
+}
+
+inline std::optional<RulePlan> Gradients::plan() {
   return {};
 }
 

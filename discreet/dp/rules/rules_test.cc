@@ -31,6 +31,7 @@ struct Setting {
   double gradient_scale = 1;              // of the output's gradient
   int64_t broken = -1;                    // this sample's output gradient is NaN
   std::vector<int64_t> unit_starts = {};  // empty: every row
+  NormWay norm_way = NormWay::kAutomatic;
 };
 
 Tensors leaves(const Tensors& values, at::ScalarType precision) {
@@ -97,7 +98,9 @@ Compared compare(const Model& model, int64_t samples, const Setting& setting, do
   result.expected = torch::zeros({numel}, torch::kDouble);
   for (size_t i = 0; i < gradients.size(); ++i)
     if (std::isfinite(norms[i])) result.expected += gradients[i] * (clip / std::max(norms[i], clip));
-  Clipper clipper(parameters, clip);
+  GraphOptions graph;
+  graph.norm_way = setting.norm_way;
+  Clipper clipper(parameters, clip, {}, graph);
   clipper.add(out, g.to(setting.precision), setting.unit_starts);
   const ClippedSum sum = clipper.take();
   result.actual = concatenated(sum.tensors());
@@ -106,7 +109,7 @@ Compared compare(const Model& model, int64_t samples, const Setting& setting, do
   // Each unit by itself: what it adds stays within the sensitivity.
   for (size_t unit = 0; unit + 1 < starts.size() && unit < 4; ++unit) {
     const auto rows = torch::indexing::Slice(starts[unit], starts[unit + 1]);
-    Clipper alone(parameters, clip);
+    Clipper alone(parameters, clip, {}, graph);
     std::vector<int64_t> one{0};
     alone.add(model.forward(trained, cast(x.index({rows}))), g.index({rows}).to(setting.precision), one);
     result.largest_part =
@@ -121,11 +124,23 @@ double relative_error(const Compared& compared) {
   return size == 0 ? difference : difference / size;
 }
 
-void expect_close(const Model& model, int64_t samples, const Setting& setting) {
+const char* name_of(NormWay way) {
+  return way == NormWay::kAutomatic ? "automatic" : way == NormWay::kGhost ? "ghost" : "direct";
+}
+
+// In every way to the norms, on the same numbers.
+void expect_close(const Model& model, int64_t samples, Setting setting) {
   const double allowed = setting.precision == torch::kDouble ? 1e-10 : 1e-5;
-  const Compared compared = compare(model, samples, setting);
-  EXPECT_LE(relative_error(compared), allowed) << model.name << ", " << samples << " samples";
-  EXPECT_LE(compared.largest_part, 1 + 0x1p-10) << model.name;
+  at::Generator generator = at::globalContext().defaultGenerator(at::kCPU);
+  const Tensor state = generator.get_state();
+  for (const NormWay way : {NormWay::kAutomatic, NormWay::kGhost, NormWay::kDirect}) {
+    generator.set_state(state);
+    setting.norm_way = way;
+    const Compared compared = compare(model, samples, setting);
+    EXPECT_LE(relative_error(compared), allowed)
+        << model.name << ", " << samples << " samples, " << name_of(way);
+    EXPECT_LE(compared.largest_part, 1 + 0x1p-10) << model.name << ", " << name_of(way);
+  }
 }
 
 class Rules : public testing::TestWithParam<Model> {

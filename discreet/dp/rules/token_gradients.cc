@@ -60,6 +60,17 @@ std::optional<Factors> TokenGradients::factors() {
   return Factors{{}, read_.tokens.masked_fill(none, 0), g.masked_fill(none.unsqueeze(2), 0)};
 }
 
+std::optional<RulePlan> TokenGradients::plan() {
+  const auto numbers = static_cast<double>(read_.tokens.numel()) * static_cast<double>(read_.g.size(2));
+  return RulePlan{.way = "tokens",
+                  .flops = 3 * numbers,  // added up by token, then squared
+                  .bytes = 2 * numbers * sizeof(double),
+                  .rounding = 0,
+                  .direct_flops = numbers,
+                  .terms = read_.tokens.size(1),
+                  .unit = 0x1p-53};
+}
+
 TokenGradients::Parts TokenGradients::parts_of(const at::Tensor& samples) const {
   const at::Tensor found = read_.tokens.index_select(0, samples).ne(ReadTokens::kNone).nonzero();
   const at::Tensor among = found.select(1, 0), sample = samples.index_select(0, among);

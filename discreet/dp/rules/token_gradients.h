@@ -33,6 +33,7 @@ class TokenGradients : public Gradients {
   at::Tensor gradient(int64_t begin, int64_t end) override;
   bool absorb(Gradients& other) override;
   std::optional<Factors> factors() override;
+  std::optional<RulePlan> plan() override;
 
  private:
   struct Parts {

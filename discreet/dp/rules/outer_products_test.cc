@@ -1,0 +1,120 @@
+#include "discreet/dp/rules/outer_products.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace discreet {
+namespace {
+
+using at::Tensor;
+
+constexpr double kNegligible = 0x1p-20;
+
+struct Sides {
+  Tensor left, right;
+};
+
+// Positions that nearly cancel where `residue` is small.
+Sides sides(int64_t n, int64_t t, int64_t m, int64_t k, double residue) {
+  Tensor sign = torch::ones({1, t, 1});
+  sign.slice(1, 1, t, 2).fill_(-1);
+  return {torch::randn({n, 1, m}) * sign, torch::randn({n, 1, k}) + torch::randn({n, t, k}) * residue};
+}
+
+// Norms by products in double.
+Tensor norms(const Sides& s) {
+  return s.left.to(at::kDouble).transpose(1, 2).bmm(s.right.to(at::kDouble)).norm(2, {1, 2});
+}
+
+double largest_error(const Sides& s, NormWay way) {
+  const Tensor truth = norms(s);
+  return ((outer::squared_norms(s.left, s.right, way).squared.sqrt() - truth) / truth)
+      .abs()
+      .max()
+      .item<double>();
+}
+
+// Ghost norms of floats are as good as doubles are, direct ones as floats are.
+void expect_ghost(const Sides& s, NormWay way) {
+  EXPECT_LE(largest_error(s, way), 1e-12);
+}
+void expect_direct(const Sides& s, NormWay way) {
+  EXPECT_GE(largest_error(s, way), 1e-11);
+}
+
+TEST(OuterProducts, TakeTheWayAskedFor) {
+  torch::manual_seed(1);
+  for (const int64_t t : {1, 2, 20})
+    for (const int64_t width : {3, 40}) {
+      const Sides s = sides(9, t, width, width + 1, 1);
+      expect_ghost(s, NormWay::kGhost);
+      expect_direct(s, NormWay::kDirect);
+    }
+}
+
+TEST(OuterProducts, TakeTheCheaperWayByDefault) {
+  torch::manual_seed(2);
+  expect_direct(sides(9, 64, 3, 4, 1), NormWay::kAutomatic);
+  expect_ghost(sides(9, 2, 60, 50, 1), NormWay::kAutomatic);
+  expect_ghost(sides(9, 1, 3, 4, 1), NormWay::kAutomatic);
+}
+
+TEST(OuterProducts, KeepToTheErrorThatTheyState) {
+  torch::manual_seed(3);
+  for (const NormWay way : {NormWay::kAutomatic, NormWay::kGhost, NormWay::kDirect})
+    for (const int64_t t : {1, 2, 64})
+      for (const int64_t width : {3, 100})
+        for (const double residue : {1.0, 1e-3, 1e-6}) {
+          const Sides s = sides(4, t, width, width, residue);
+          const Tensor truth = norms(s);
+          const SquaredNorms found = outer::squared_norms(s.left, s.right, way);
+          const Tensor bound = found.error.defined() ? found.error : truth * kNegligible;
+          EXPECT_TRUE(((found.squared.sqrt() - truth).abs() <= bound).all().item<bool>())
+              << t << " positions, width " << width << ", residue " << residue;
+        }
+}
+
+// Products of 1e-50, which no float holds.
+TEST(OuterProducts, CountWhatLeavesTheRangeOfFloats) {
+  const Sides s{torch::full({1, 2, 3}, 1e-25f), torch::full({1, 2, 3}, 1e-25f)};
+  const SquaredNorms found = outer::squared_norms(s.left, s.right, NormWay::kDirect);
+  EXPECT_EQ(found.squared.item<double>(), 0);
+  EXPECT_GE(found.error.item<double>(), norms(s).item<double>());
+}
+
+// Operations of loops that do it one number at a time.
+TEST(OuterProducts, PlanTheOperationsOfTheWay) {
+  const int64_t n = 5, t = 3, m = 7, k = 4;
+  double ghost = 0, direct = 0, one = 0;
+  for (int64_t sample = 0; sample < n; ++sample) {
+    for (int64_t a = 0; a < t; ++a)
+      for (int64_t b = 0; b < t; ++b) {
+        for (int64_t i = 0; i < m; ++i) ghost += 2;  // left[a, i] * left[b, i], added
+        for (int64_t j = 0; j < k; ++j) ghost += 2;
+        ghost += 2;  // their product, added
+      }
+    for (int64_t i = 0; i < m; ++i)
+      for (int64_t j = 0; j < k; ++j) {
+        for (int64_t a = 0; a < t; ++a) direct += 2;
+        direct += 2;  // its square, added
+      }
+    one += 2 * m + 2 * k + 1;  // squares of both sides, added, and a product
+  }
+  const auto plan = [&](NormWay way, int64_t positions) {
+    return outer::plan(way, at::kFloat, n, positions, m, k);
+  };
+  EXPECT_EQ(plan(NormWay::kGhost, t).way, "ghost");
+  EXPECT_EQ(plan(NormWay::kGhost, t).flops, ghost);
+  EXPECT_EQ(plan(NormWay::kDirect, t).way, "direct");
+  EXPECT_EQ(plan(NormWay::kDirect, t).flops, direct);
+  EXPECT_EQ(plan(NormWay::kDirect, t).bytes, n * m * k * 4);
+  EXPECT_EQ(plan(NormWay::kAutomatic, t).way, "direct");  // 2 t (m + k) > m k
+  EXPECT_EQ(plan(NormWay::kGhost, 1).way, "product of norms");
+  EXPECT_EQ(plan(NormWay::kGhost, 1).flops, one);
+  EXPECT_EQ(plan(NormWay::kAutomatic, 1).way, "product of norms");
+  EXPECT_EQ(plan(NormWay::kDirect, 1).way, "direct");
+}
+
+}  // namespace
+}  // namespace discreet
