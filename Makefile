@@ -3,7 +3,7 @@ BUILD ?= build
 JOBS ?= $(shell nproc)
 DEMO := $(BUILD)/demo
 
-.PHONY: demo test program configure setup soak mutation sanitize wheel test-wheel bench bench-step format format-check install clean
+.PHONY: demo test program configure setup soak mutation sanitize wheel test-wheel bench bench-step bench-growth format format-check install clean
 
 demo: program
 	@rm -rf $(DEMO)/fashion-mnist.discreet $(DEMO)/fashion-mnist.owner.html $(DEMO)/fashion-mnist.discreet.run
@@ -59,11 +59,17 @@ bench: configure
 	$(BUILD)/peers/bin/python bench/accounting.py $(BUILD)/accounting_bench
 	OMP_WAIT_POLICY=passive $(BUILD)/noise_bench
 
-# A private training step beside the rivals', with the libtorch that they use: half an hour, likewise.
+# A private training step beside the rivals', with the libtorch that they use: under half an hour, likewise.
 bench-step: wheel
 	@tools/rivals $(BUILD)-wheel
 	cmake --build $(BUILD)-wheel --parallel $(JOBS) --target step_bench
 	OMP_WAIT_POLICY=passive $(BUILD)-wheel/venv/bin/python bench/step/run.py $(BUILD)-wheel/step_bench $(BUILD)-wheel/steps
+
+# How our step grows with the batch, the sequence, the vocabulary and the layers: ten minutes, likewise.
+bench-growth: wheel
+	@tools/rivals $(BUILD)-wheel
+	cmake --build $(BUILD)-wheel --parallel $(JOBS) --target step_bench
+	$(BUILD)-wheel/venv/bin/python bench/step/growth.py $(BUILD)-wheel/step_bench $(BUILD)-wheel/steps
 
 format:
 	git ls-files '*.h' '*.cc' | xargs clang-format -i

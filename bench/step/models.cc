@@ -64,15 +64,18 @@ std::shared_ptr<Model> cnn(const Task& task) {
 
 struct Lstm : Model {
   explicit Lstm(const Task& task)
-      : embedding(
+      : mean(task.value("mean", false)),
+        embedding(
             register_module("embedding", nn::Embedding(number(task, "vocabulary"), number(task, "width")))),
         lstm(register_module(
             "lstm",
             nn::LSTM(nn::LSTMOptions(number(task, "width"), number(task, "hidden")).batch_first(true)))),
         head(register_module("head", nn::Linear(number(task, "hidden"), number(task, "classes")))) {}
   Tensor forward(Tensor x) override {
-    return head->forward(std::get<0>(lstm->forward(embedding->forward(x))).select(1, -1));
+    const Tensor out = std::get<0>(lstm->forward(embedding->forward(x)));
+    return head->forward(mean ? out.mean(1) : out.select(1, -1));
   }
+  bool mean;  // of all times; gradients of the last alone are denormal, hence slow, at far ones
   nn::Embedding embedding;
   nn::LSTM lstm;
   nn::Linear head;

@@ -1,29 +1,21 @@
 """Seconds of a training step in Python, plain or private, and the memory it takes: one case, as step_bench (ours.cc).
 
-usage: bench/step/rivals.py TASK.json MODEL plain|opacus|opacus-ghost|fastdp STEPS [THREADS]
+usage: bench/step/rivals.py TASK.json MODEL plain|opacus|opacus-ghost|fastdp STEPS|SECONDSs [THREADS]
 
-All take batches in the same way, a Poisson draw with index_select (plain: as many rows as expected), since loaders differ
-and are not what is measured. Opacus: hooks that keep a gradient for each sample, and "ghost", its fast gradient
+All take batches in the same way, a Poisson draw with index_select (plain: as many rows as expected), since loaders
+differ and are not what is measured. Opacus: hooks that keep a gradient for each sample, and "ghost", its fast gradient
 clipping; its LSTM is DPLSTM, as it does not take nn.LSTM. fastDP: book-keeping ("MixOpt") with Abadi's clipping; it
 has no LSTM. Prints one line of JSON.
 """
 import json
 import os
-import statistics
 import sys
-import time
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-WARM_UP = 3
-
-
-def memory(name):
-    """A line of /proc/self/status, in MiB."""
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) / 1024 for line in status if line.startswith(name + ":"))
+from meter import measure, memory, print_line
 
 
 def mlp(task):
@@ -153,7 +145,8 @@ def make_model(task, who):
         if who == "fastdp":
             raise SystemExit("fastDP has no LSTM")
         return Lstm(task)
-    return {"mlp": mlp, "mnist_cnn": mnist_cnn, "cnn": cnn, "transformer": Transformer, "resnet": Resnet}[task["kind"]](task)
+    makers = {"mlp": mlp, "mnist_cnn": mnist_cnn, "cnn": cnn, "transformer": Transformer, "resnet": Resnet}
+    return makers[task["kind"]](task)
 
 
 def make_private(who, model, optimizer, x, y, tasks, batch):
@@ -175,7 +168,7 @@ def make_private(who, model, optimizer, x, y, tasks, batch):
 
 
 def main():
-    path, name, who, steps = *sys.argv[1:4], int(sys.argv[4])
+    path, name, who, wanted = sys.argv[1:5]
     if len(sys.argv) > 5:
         torch.set_num_threads(int(sys.argv[5]))
     with open(path) as file:
@@ -186,11 +179,14 @@ def main():
     x = (torch.randint(task["vocabulary"], (rows, task["tokens"])) if "vocabulary" in task
          else torch.randn(rows, *task["input"]))
     y = torch.randint(task["classes"], (rows,))
-    # What a rival imports belongs to it, not to its step.
+    # What a rival imports belongs to it, not to its step; so does what PyTorch imports with its first optimizer.
     if who == "fastdp":
         import fastDP  # noqa: F401
     elif who != "plain":
         import opacus  # noqa: F401
+    idle = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1)
+    idle.zero_grad()
+    idle.step()
     before = memory("VmRSS")
     with open(os.devnull, "w") as quiet:
         out, sys.stdout = sys.stdout, quiet
@@ -201,21 +197,16 @@ def main():
         if who != "plain":
             model, optimizer, criterion = make_private(who, model, optimizer, x, y, tasks, batch)
         sys.stdout = out
-    seconds, processors = [], []
-    for _ in range(WARM_UP + steps):
-        start, start_cpu = time.perf_counter(), time.process_time()
+
+    def step():
         drawn = (torch.randint(rows, (batch,)) if who == "plain"
                  else (torch.rand(rows) < batch / rows).nonzero().squeeze(1))
         data, target = x.index_select(0, drawn), y.index_select(0, drawn)
         optimizer.zero_grad()
         criterion(model(data), target).backward()
         optimizer.step()
-        seconds.append(time.perf_counter() - start)
-        processors.append(time.process_time() - start_cpu)
-    lower, median, upper = statistics.quantiles(seconds[WARM_UP:], n=4, method="inclusive") if steps > 1 else seconds[-1:] * 3
-    print(json.dumps({"who": who, "model": name, "mode": "plain" if who == "plain" else "private", "trained": numbers,
-                      "steps": steps, "median": median, "lower": lower, "upper": upper, "cpu": statistics.median(processors[WARM_UP:]), "peak_mib": memory("VmHWM"),
-                      "rise_mib": memory("VmHWM") - before}))
+
+    print_line(who, "plain" if who == "plain" else "private", name, numbers, measure(step, wanted), before)
 
 
 if __name__ == "__main__":
