@@ -65,6 +65,25 @@ TEST(Noise, AMultiplierThatIsNoNoiseIsRefused) {
     EXPECT_THROW(add_noise(Clipper(one, 1.0).take(), multiplier, random), Error) << multiplier;
 }
 
+// One block of floats, two, and more, which are doubles: all of the sum is released.
+TEST(Noise, IsAddedToTheWholeSum) {
+  torch::manual_seed(6);
+  for (const int64_t rows : {100, 300, 700}) {
+    std::vector<TrainedParameter> parameters = {{"w", torch::randn({40, 30}).requires_grad_()},
+                                                {"b", torch::randn({40}).requires_grad_()}};
+    const auto clipped = [&, x = torch::randn({rows, 30}), g = torch::randn({rows, 40})] {
+      Clipper clipper(parameters, 5.0);
+      clipper.add(torch::linear(x, parameters[0].tensor, parameters[1].tensor), g);
+      return clipper.take();
+    };
+    auto random = RandomStream::for_tests(5);
+    const auto released = add_noise(clipped(), 1e-7, 2.0, parameters, random);
+    const auto sums = clipped().tensors();
+    for (size_t p = 0; p < sums.size(); ++p)
+      EXPECT_LE((released[p] - sums[p] / 2).abs().max().item<double>(), 1e-4) << rows;
+  }
+}
+
 // Sum, noise and scale in one pass give what they give one after another.
 TEST(Noise, OverANormaliserInTheParametersType) {
   const std::vector<TrainedParameter> parameters = {
