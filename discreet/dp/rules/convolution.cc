@@ -148,27 +148,29 @@ class WeightGradients : public Gradients {
   std::optional<RulePlan> plan() override {
     const int64_t p = weight_.size(0) / by_.groups, d = weight_.numel() / weight_.size(0);
     const int64_t t = positions_of_one();
-    const NormWay way = by_tiles() || keeps_products() ? NormWay::kDirect : norm_way();
-    RulePlan plan = outer::plan(way, g_.scalar_type(), samples_ * by_.groups, t, p, d);
+    const bool keeps = by_tiles() ? keeps_tiles() : keeps_products();
+    const NormWay way = by_tiles() || keeps ? NormWay::kDirect : norm_way();
+    RulePlan plan = outer::plan(way, g_.options(), samples_ * by_.groups, t, p, d);
     const auto number = static_cast<double>(g_.element_size());
-    const double of_one = number * static_cast<double>(weight_.numel());
-    const double kept = of_one * static_cast<double>(samples_);
+    const double kept = number * static_cast<double>(weight_.numel()) * static_cast<double>(samples_);
     if (by_tiles()) {
-      plan.way = "direct, tile by tile";
-      plan.bytes = number * static_cast<double>((by_.transposed ? g_ : x_).numel()) +
-                   (keeps_some() ? kept : 0);  // padded; what a tile takes is not counted
+      double padded = number * static_cast<double>(samples_ * images_);
+      const at::Tensor& columns = by_.transposed ? g_ : x_;
+      padded *= static_cast<double>(columns.size(1));
+      for (size_t i = 0; i < by_.padding.size(); ++i)
+        padded *= static_cast<double>(columns.size(static_cast<int64_t>(i) + 2) + 2 * by_.padding[i]);
+      plan.bytes = padded + (keeps ? kept : 0);
       plan.rounding *= std::sqrt(static_cast<double>(places()));
       return plan;
     }
     const int64_t block = std::min(samples_, block_of_unfolded());
-    const RulePlan of_block = outer::plan(way, g_.scalar_type(), block * by_.groups, t, p, d);
-    plan.bytes = static_cast<double>(block * t * (d + p) * by_.groups) * number +
-                 (keeps_products() ? kept : of_block.bytes);
+    const RulePlan of_block = outer::plan(way, g_.options(), block * by_.groups, t, p, d);
+    plan.bytes =
+        static_cast<double>(block * t * (d + p) * by_.groups) * number + (keeps ? kept : of_block.bytes);
     return plan;
   }
 
  private:
-  bool keeps_some() const { return kKeptShare * weight_.numel() * samples_ <= g_.numel() + x_.numel(); }
   bool keeps_all() const { return samples_ * weight_.numel() <= kKeptNumbers; }
 
   // Whether the products of unfolded samples are kept for the sum.
@@ -176,6 +178,8 @@ class WeightGradients : public Gradients {
     const int64_t p = weight_.size(0) / by_.groups, d = weight_.numel() / weight_.size(0);
     return outer::is_direct(norm_way(), positions_of_one(), p, d) && keeps_all();
   }
+
+  bool keeps_tiles() const { return kKeptShare * weight_.numel() * samples_ <= g_.numel() + x_.numel(); }
 
   // Samples that are unfolded at a time.
   int64_t block_of_unfolded() const {
@@ -212,14 +216,14 @@ class WeightGradients : public Gradients {
     const at::Tensor channels = rows.view({samples_, images_, by_.groups, p, t}).permute({0, 2, 1, 4, 3});
     const StridedColumns left(images_ == 1 ? channels.select(2, 0).flatten(0, 1)
                                            : channels.reshape({samples_ * by_.groups, images_ * t, p}));
-    if (keeps_some()) matrices_ = at::empty({samples_ * by_.groups, p, right.columns()}, g_.options());
+    if (keeps_tiles()) matrices_ = at::empty({samples_ * by_.groups, p, right.columns()}, g_.options());
     SquaredNorms result{squared_product_norms(left, right, matrices_).view({samples_, by_.groups}).sum(1),
                         {}};
     // A number of what is unfolded enters at most one product for each place in a kernel. The error of a norm
     // over groups is at most that of all together.
-    result.error =
-        (row_squares(by_sample(g_)) * row_squares(by_sample(x_)) * static_cast<double>(places())).sqrt() *
-        outer::product_error(at::kFloat, positions_of_one());
+    const auto in_kernel = static_cast<double>(places());
+    result.error = (row_squares(by_sample(g_)) * row_squares(by_sample(x_)) * in_kernel).sqrt() *
+                   outer::product_error(at::kFloat, positions_of_one());
     result.error += outer::underflow_error(at::kFloat, positions_of_one(), weight_.numel());
     return result;
   }

@@ -15,7 +15,7 @@ SquaredNorms OuterProducts::squared_norms() {
 }
 
 std::optional<RulePlan> OuterProducts::plan() {
-  return outer::plan(norm_way(), left().scalar_type(), left().size(0), left().size(1), left().size(2),
+  return outer::plan(norm_way(), left().options(), left().size(0), left().size(1), left().size(2),
                      right().size(2));
 }
 
@@ -131,7 +131,8 @@ SquaredNorms squared_norms(const at::Tensor& left, const at::Tensor& right, Norm
   return result;
 }
 
-RulePlan plan(NormWay way, at::ScalarType type, int64_t n, int64_t t, int64_t m, int64_t k) {
+RulePlan plan(NormWay way, const at::TensorOptions& options, int64_t n, int64_t t, int64_t m, int64_t k) {
+  const at::ScalarType type = at::typeMetaToScalarType(options.dtype());
   const auto samples = static_cast<double>(n), positions = static_cast<double>(t);
   const auto lengths = static_cast<double>(m + k), numbers = static_cast<double>(m) * static_cast<double>(k);
   const bool direct = makes_matrices(way, t, m, k);
@@ -143,7 +144,13 @@ RulePlan plan(NormWay way, at::ScalarType type, int64_t n, int64_t t, int64_t m,
                 .direct_flops = samples * 2 * positions * numbers,
                 .terms = t,
                 .unit = unit_roundoff(type)};
-  if (direct) return plan;
+  if (direct) {
+    if (type == at::kFloat && options.device().is_cpu()) {
+      plan.way = "direct, tile by tile";
+      plan.bytes = 0;
+    }
+    return plan;
+  }
   if (t == 1) {
     plan.way = "product of norms";
     plan.flops = samples * (2 * lengths + 1);

@@ -47,8 +47,9 @@ SquaredNorms squared_norms(const at::Tensor& left, const at::Tensor& right, Norm
 // Whether the direct way is asked for, or the cheaper one for these sizes.
 bool is_direct(NormWay way, int64_t t, int64_t m, int64_t k);
 
-// Of squared_norms for n samples of this type. Products of matrices are 2 t m k operations.
-RulePlan plan(NormWay way, at::ScalarType type, int64_t n, int64_t t, int64_t m, int64_t k);
+// Of squared_norms for n samples of this type, on this device. Products of matrices are 2 t m k operations;
+// what stays in the processor's cache is no working memory.
+RulePlan plan(NormWay way, const at::TensorOptions& options, int64_t n, int64_t t, int64_t m, int64_t k);
 
 // Half the distance from 1 to the next number, in which sums of this type round.
 double unit_roundoff(at::ScalarType type);

@@ -102,13 +102,13 @@ TEST(OuterProducts, PlanTheOperationsOfTheWay) {
     one += 2 * m + 2 * k + 1;  // squares of both sides, added, and a product
   }
   const auto plan = [&](NormWay way, int64_t positions) {
-    return outer::plan(way, at::kFloat, n, positions, m, k);
+    return outer::plan(way, at::kDouble, n, positions, m, k);
   };
   EXPECT_EQ(plan(NormWay::kGhost, t).way, "ghost");
   EXPECT_EQ(plan(NormWay::kGhost, t).flops, ghost);
   EXPECT_EQ(plan(NormWay::kDirect, t).way, "direct");
   EXPECT_EQ(plan(NormWay::kDirect, t).flops, direct);
-  EXPECT_EQ(plan(NormWay::kDirect, t).bytes, n * m * k * 4);
+  EXPECT_EQ(plan(NormWay::kDirect, t).bytes, n * m * k * 8);
   EXPECT_EQ(plan(NormWay::kAutomatic, t).way, "direct");  // 2 t (m + k) > m k
   EXPECT_EQ(plan(NormWay::kGhost, 1).way, "product of norms");
   EXPECT_EQ(plan(NormWay::kGhost, 1).flops, one);
