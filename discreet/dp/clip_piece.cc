@@ -75,12 +75,12 @@ ClipPiece::ClipPiece(const std::vector<TrainedParameter>& parameters, std::vecto
   uses_.resize(parameters.size());
   auto next = gradients.begin();
   for (const UseNode& node : nodes_) {
-    if (needs_dense_gradient(*node.node) && next->defined() && !next->is_contiguous())
+    if (next->defined() && misreads(*node.node, *next))
       throw Error(
           ErrorKind::kUnsupported,
           "the gradient that flows into '" + node.node->name() +
-              "' is not dense, which libtorch's own backward does not allow for: call contiguous() on "
-              "the result of the normalisation before it is transposed");
+              "' lies in memory in another order than the input, which libtorch's own backward may misread "
+              "where a size is 1: normalise x.contiguous() and go on with result.flatten().view(its sizes)");
     add_uses(node, {next, next + outputs_of(node)}, output_gradient.options());
     next += outputs_of(node);
   }

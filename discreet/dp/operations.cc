@@ -154,6 +154,8 @@ const std::unordered_map<std::string, Carry>& operations() {
       {"UnsafeSplitBackward0", splitting<saved::UnsafeSplitBackward0>},
       {"UnsafeSplitWithSizesBackward0", splitting_with_sizes<saved::UnsafeSplitWithSizesBackward0>},
       {"ExpandBackward0", elementwise},
+      {"torch::autograd::CopyBackwards", elementwise},
+      {"torch::autograd::CopySlices", writing_part},
       // pooling, resizing, padding of images
       {"AdaptiveAvgPool2DBackward0", within_last<2>},
       {"AdaptiveAvgPool3DBackward0", within_last<3>},

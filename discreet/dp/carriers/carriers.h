@@ -41,6 +41,9 @@ Carried rolling(const Way& way);
 Carried indexing(const Way& way);
 Carried packing(const Way& way);
 
+// A part of a tensor written over in place (writing.cc).
+Carried writing_part(const Way& way);
+
 // Layers (layers.cc).
 
 Carried matrices(const Way& way);           // left [b, r, k] x right [b, k, c]

@@ -12,9 +12,8 @@ Carried sliced(const Way& way, int64_t dimension, int64_t start, int64_t step) {
   const auto place = way.layout.place(way.out);
   if (!place) return refuse(kSpread);
   if (place->dimension != dimension) return moved_to(way, *place, place->dimension);
-  if (place->before != 1 || place->behind != 1) return refuse(kMixes);
   Layout::Owners owners(way.in[dimension], Layout::kNobody);
-  for (int64_t j = 0; j < way.out[dimension]; ++j) owners.at(start + j * step) = way.layout.owner(j);
+  for (int64_t j = 0; j < way.out[dimension]; ++j) owners.at(start + j * step) = owner_of(way, *place, j);
   return {way.layout.rows(way.in, dimension, std::move(owners)), ""};
 }
 

@@ -41,6 +41,11 @@ inline int64_t positive(int64_t dimension, size_t dimensions) {
 // Whether `dimension` is among them, in a tensor of `of` dimensions.
 bool contains(const Shape& dimensions, int64_t dimension, size_t of);
 
+// Whose is index `index` of the place's dimension.
+inline int64_t owner_of(const Way& way, const Place& place, int64_t index) {
+  return way.layout.owner(index / place.behind % way.layout.keys());
+}
+
 // The same place, in dimension `dimension` of the input.
 Carried moved_to(const Way& way, Place place, int64_t dimension);
 
