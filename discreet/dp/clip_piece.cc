@@ -132,12 +132,12 @@ void ClipPiece::flow_back(const at::Tensor& output, const at::Tensor& output_gra
     flowing.clear();
     auto next = gradients.begin();
     for (const UseNode* node : now) {
-      if (needs_dense_gradient(*node->node) && next->defined() && !next->is_contiguous())
-        throw Error(
-            ErrorKind::kUnsupported,
-            "the gradient that flows into '" + node->node->name() +
-                "' is not dense, which libtorch's own backward does not allow for: call contiguous() on "
-                "the result of the normalisation before it is transposed");
+      if (next->defined() && misreads(*node->node, *next))
+        throw Error(ErrorKind::kUnsupported,
+                    "'" + node->node->name() +
+                        "' gets a gradient, an input or a gain that lies in memory in another order than "
+                        "libtorch's own backward reads: make input and gain contiguous() and go on with "
+                        "result.flatten().view(its sizes)");
       std::vector<at::Tensor> passed_on(node->node->num_outputs());
       add_uses(*node, {next, next + outputs_of(*node)}, output_gradient.options(), &passed_on);
       next += outputs_of(*node);

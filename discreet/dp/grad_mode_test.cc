@@ -1,4 +1,5 @@
 // The engine's ways to the gradients of single units, and what it looks at before the first of them.
+#include "discreet/dp/custom_functions_testing.h"
 #include "discreet/dp/engine_testing.h"
 
 namespace discreet {
@@ -6,6 +7,8 @@ namespace {
 
 using at::Tensor;
 using testing::HasSubstr;
+using testing_functions::Checkpoint;
+using testing_functions::Doubled;
 
 struct GradModes : EngineFixture {
   // The first release of a model that computes `forward`, in a mode.
@@ -62,6 +65,17 @@ TEST_F(GradModes, ExactSlowNeedsNoRule) {
   EXPECT_THAT(message_of([&] { release(GradMode::kGraph, forward); }),
               testing::AllOf(HasSubstr("second.bias"), HasSubstr("MulBackward0")));
   EXPECT_GT(release(GradMode::kExactSlow, forward).norm().item<double>(), 0.01);
+}
+
+TEST_F(GradModes, ExactSlowTakesCustomFunctionsButNoGradientThatTheyWrite) {
+  const auto doubled = [&](Tensor x) { return Doubled::apply(net->forward(x)); };
+  EXPECT_GT(release(GradMode::kExactSlow, doubled).norm().item<double>(), 0.01);
+  const auto forward = [&](Tensor x) {
+    return net->forward(x) + Checkpoint::apply(x.requires_grad_(), &net->first->weight).slice(1, 0, 2);
+  };
+  EXPECT_THAT(message_of([&] { release(GradMode::kExactSlow, forward); }),
+              testing::AllOf(HasSubstr("first.weight"), HasSubstr("a checkpoint?")));
+  EXPECT_FALSE(net->first->weight.grad().defined());
 }
 
 TEST_F(GradModes, ExactSlowKeepsABrokenUnitToItself) {

@@ -19,6 +19,16 @@ using namespace libtorch;
 
 constexpr const char* kWaysOut =
     " (ways out: GradMode::kExactSlow, one unit at a time; or a rule of your own in PrivacyOptions::rules)";
+constexpr const char* kWayOut = " (way out: GradMode::kExactSlow, one unit at a time)";
+constexpr const char* kCustom =
+    ", a custom autograd function or a checkpoint: its inside is not in the graph, and may mix samples or "
+    "use parameters unseen (ways out: the same by libtorch's own operations, without a checkpoint; for a "
+    "function that is given all its parameters GradMode::kExactSlow, one unit at a time, or a rule of your "
+    "own in PrivacyOptions::rules)";
+
+bool is_empty(const Shape& shape) {
+  return std::find(shape.begin(), shape.end(), 0) != shape.end();
+}
 
 ViewStep slice_step(const Shape& in, const Shape& out, int64_t dimension, int64_t start, int64_t step) {
   const auto rank = static_cast<int64_t>(in.size());
@@ -85,6 +95,7 @@ class Search {
   }
 
   std::vector<UseNode> uses() {
+    for (const auto& node : order_) check_inside(*node);
     for (const auto& node : order_) {
       if (facts_.at(node.get()).parameter < 0 || dynamic_cast<AccumulateGrad*>(node.get()) != nullptr)
         continue;
@@ -101,7 +112,7 @@ class Search {
         carry_on(*node, input, layouts->second);
       }
       // Without a parameter of its own only its gradient is looked at (clip_piece.cc).
-      if (needs_dense_gradient(*node) && layouts->second[0] && (found_.empty() || found_.back().node != node))
+      if (may_misread(*node) && layouts->second[0] && (found_.empty() || found_.back().node != node))
         found_.push_back({node, rule_for(node->name()), *layouts->second[0], {}});
     }
     for (size_t i = 0; i < parameters_.size(); ++i)
@@ -161,16 +172,35 @@ class Search {
            "'";
   }
 
-  const Rule* rule_for(const std::string& operation) const {
+  // Whatever is behind it that one can see.
+  void check_inside(Node& node) const {
+    if (!is_custom(node) || own_rule(node.name()) != nullptr) return;
+    const int64_t parameter = facts_.at(&node).parameter;
+    unsupported((parameter < 0
+                     ? "the watched output depends on '"
+                     : "parameter '" + parameters_[parameter].name + "' reaches the output through '") +
+                node.name() + "'" + kCustom);
+  }
+
+  const Rule* own_rule(const std::string& operation) const {
     for (const Rule& rule : rules_)
       if (operation == rule.operation) return &rule;
-    return find_rule(operation);
+    return nullptr;
+  }
+
+  const Rule* rule_for(const std::string& operation) const {
+    const Rule* own = own_rule(operation);
+    return own != nullptr ? own : find_rule(operation);
   }
 
   // Takes what enters this slot for a use of parameters, by the rule for the node. False where the slot
   // rather has rows of its own for the batch: then the way goes on.
   bool cover(const std::shared_ptr<Node>& node, uint32_t input, const Layouts& layouts) {
     const Edge& edge = node->next_edge(input);
+    if (is_empty(input_shape(edge))) {  // no number of a parameter gets a gradient here
+      resolve(input, edge);
+      return true;
+    }
     const bool leaf = dynamic_cast<AccumulateGrad*>(edge.function.get()) != nullptr;
     const Rule* rule = rule_for(node->name());
     const std::string user = "parameter '" + parameters_[facts_.at(edge.function.get()).parameter].name +
@@ -181,8 +211,7 @@ class Search {
       for (const Rule& known : clip_rules()) names += (names.empty() ? "" : ", ") + std::string(known.name);
       unsupported(user + ", for which there is no clip rule; rules exist for: " + names + kWaysOut);
     }
-    const Shape out = output_shape(*node);
-    if (std::find(out.begin(), out.end(), 0) != out.end()) unsupported(user + ", whose result is empty");
+    if (is_empty(output_shape(*node))) unsupported(user + ", whose result is empty");
     const std::optional<Layout> layout = first_layout(*node, *rule, layouts, user);
     if (!layout) unsupported(user + ", whose first result is not used");
     if (const std::string reason = rule->refusal(*node, input, *layout); !reason.empty()) {
@@ -251,7 +280,7 @@ class Search {
     for (uint32_t output = 0; output < layouts.size(); ++output) {
       if (!layouts[output]) continue;
       const Carried carried = carry(node, input, output, *layouts[output]);
-      if (!carried.layout) refuse(carried.reason + (carried.known ? "" : kWaysOut));
+      if (!carried.layout) refuse(carried.reason + (carried.known ? "" : kWayOut));
       Layouts& known = layouts_[edge.function.get()];
       if (known.size() <= edge.input_nr) known.resize(edge.input_nr + 1);
       if (!known[edge.input_nr]) {
@@ -276,8 +305,22 @@ class Search {
 
 }  // namespace
 
-bool needs_dense_gradient(Node& node) {
+bool may_misread(Node& node) {
   return node.name() == "NativeBatchNormBackward0";
+}
+
+bool misreads(Node& node, const at::Tensor& gradient) {
+  if (!may_misread(node)) return false;
+  auto& norm = dynamic_cast<saved::NativeBatchNormBackward0&>(node);
+  for (const auto* of_channels : {&norm.weight_, &norm.running_mean_, &norm.running_var_}) {
+    const at::Tensor tensor = unpack(*of_channels, node);
+    if (tensor.defined() && !tensor.is_contiguous()) return true;
+  }
+  const at::Tensor input = unpack(norm.input_, node);
+  if (gradient.is_contiguous() && input.is_contiguous()) return false;
+  const at::IntArrayRef sizes = gradient.sizes();
+  return std::find(sizes.begin(), sizes.end(), 1) != sizes.end() ||
+         !gradient.is_non_overlapping_and_dense() || !input.is_non_overlapping_and_dense();
 }
 
 at::Tensor ParameterUse::view(at::Tensor tensor) const {

@@ -53,9 +53,12 @@ struct UseNode {
   std::vector<ParameterUse> uses;  // none where only its gradient is to be looked at
 };
 
-// Whether libtorch's own backward of this node is right for dense gradients only: that of 1.13's batch
-// normalisation reads any other as if it were dense, and so hands one sample's gradient to others.
-bool needs_dense_gradient(libtorch::Node& node);
+// Whether libtorch's own backward of this node may misread a gradient: that of 1.13's batch normalisation
+// reads numbers that do not lie in memory as it expects (parts of a tensor, a gain with steps; the channels
+// last, where a size is 1) at wrong places, and so hands one sample's gradient to others.
+bool may_misread(libtorch::Node& node);
+// Whether it may be so with this gradient.
+bool misreads(libtorch::Node& node, const at::Tensor& gradient);
 
 struct GraphOptions {
   int64_t batch_dimension = 0;  // the output's dimension that is the samples

@@ -7,12 +7,15 @@
 
 #include "discreet/base/error.h"
 #include "discreet/dp/clip.h"
+#include "discreet/dp/custom_functions_testing.h"
 
 namespace discreet {
 namespace {
 
 using at::Tensor;
 using testing::HasSubstr;
+using testing_functions::Checkpoint;
+using testing_functions::Doubled;
 
 std::string message_of(const std::function<void()>& action) {
   try {
@@ -104,7 +107,63 @@ TEST(Refused, AHookOnTheWay) {
   EXPECT_THAT(refusal(forward, {{"w", {3, 4}}}, torch::randn({8, 4})), HasSubstr("a hook"));
 }
 
-// libtorch 1.13's backward reads this gradient as if it were dense: one sample's NaN reached two others.
+TEST(Refused, CustomFunctions) {
+  const auto forward = [](const Parameters& p, Tensor x) {
+    return Doubled::apply(torch::linear(x, p[0].tensor));
+  };
+  EXPECT_THAT(
+      refusal(forward, {{"w", {3, 4}}}, torch::randn({8, 4})),
+      testing::AllOf(HasSubstr("parameter 'w'"), HasSubstr("Doubled"),
+                     HasSubstr("a custom autograd function or a checkpoint"), HasSubstr("kExactSlow")));
+}
+
+// The other use of the parameter is in the graph: its gradient alone would be wrong.
+TEST(Refused, ACheckpointThatUsesAParameterUnseen) {
+  const auto forward = [](const Parameters& p, Tensor x) {
+    return torch::linear(Checkpoint::apply(x.requires_grad_(), &p[0].tensor).tanh(), p[0].tensor);
+  };
+  EXPECT_THAT(refusal(forward, {{"w", {4, 4}}}, torch::randn({8, 4})),
+              testing::AllOf(HasSubstr("the watched output depends on"), HasSubstr("Checkpoint"),
+                             HasSubstr("a custom autograd function or a checkpoint")));
+}
+
+TEST(Refused, ClassesOfNodesOfOnesOwn) {
+  struct Own : torch::autograd::Node {
+    std::vector<Tensor> apply(std::vector<Tensor>&& gradients) override { return std::move(gradients); }
+  };
+  const auto forward = [](const Parameters& p, Tensor x) {
+    const Tensor h = torch::linear(x, p[0].tensor);
+    Tensor out = h.detach().clone();
+    const auto node = std::make_shared<Own>();
+    node->set_next_edges(torch::autograd::collect_next_edges(h));
+    torch::autograd::create_gradient_edge(out, node);
+    return out;
+  };
+  EXPECT_THAT(refusal(forward, {{"w", {3, 4}}}, torch::randn({8, 4})),
+              HasSubstr("a custom autograd function"));
+}
+
+TEST(Refused, PartsWrittenInPlaceByOtherThanCopies) {
+  const auto with = [](auto write) {
+    return refusal(
+        [&](const Parameters& p, Tensor x) {
+          Tensor h = torch::linear(x, p[0].tensor);
+          write(h);
+          return h;
+        },
+        {{"w", {8, 4}}}, torch::randn({8, 4}));
+  };
+  EXPECT_THAT(with([](Tensor h) { h.select(1, 0).mul_(2); }), HasSubstr("in place by 'MulBackward"));
+  EXPECT_THAT(with([](Tensor h) { h.select(0, 0).copy_(h.select(0, 1).clone()); }),
+              HasSubstr("to other samples"));
+  EXPECT_THAT(with([](Tensor h) { h.diagonal().copy_(h.select(1, 1).clone()); }),
+              HasSubstr("to parts of several samples"));
+  EXPECT_EQ(with([](Tensor h) { h.select(1, 0).copy_(h.select(1, 1).clone()); }), "no Error");
+  EXPECT_EQ(with([](Tensor h) { h.select(0, 1).zero_(); }), "no Error");
+}
+
+// libtorch 1.13's backward takes one of two orders in memory for the other: one sample's NaN reached two
+// others.
 TEST(Refused, AStridedGradientOfBatchNormalisation) {
   const Tensor w = torch::randn({1, 2}).requires_grad_();
   const auto normalised = torch::instance_norm(torch::linear(torch::randn({4, 1, 3, 2}), w), {}, {}, {}, {},
@@ -112,8 +171,53 @@ TEST(Refused, AStridedGradientOfBatchNormalisation) {
   const Tensor strided = normalised.flatten(1, 2).movedim(0, 1), dense = normalised.flatten(1);
   Clipper turned({{"w", w}}, 1.0, {}, {1, {}}), plain({{"w", w}}, 1.0);
   EXPECT_THAT(message_of([&] { turned.add(strided, torch::randn(strided.sizes())); }),
-              HasSubstr("is not dense"));
+              HasSubstr("in another order"));
   EXPECT_EQ(message_of([&] { plain.add(dense, torch::randn(dense.sizes())); }), "no Error");
+}
+
+// A dense gradient of what lies with the channels last; with width 1 that is misread too.
+TEST(Refused, ADenseGradientOfBatchNormalisationWithChannelsLast) {
+  for (const int64_t width : {1, 4}) {
+    const Tensor w = torch::randn({3, 2, 1, 1}, torch::kDouble).requires_grad_();
+    const Tensor x = torch::randn({3, 2, 5, width}, torch::kDouble),
+                 g = torch::randn({3, 15 * width}, torch::kDouble);
+    const Tensor mean = torch::arange(3, torch::kDouble), variance = mean + 1;
+    const auto forward = [&](const Tensor& rows, bool by_hand) {
+      const Tensor h = torch::conv2d(rows, w).contiguous(at::MemoryFormat::ChannelsLast);
+      const auto each = [](const Tensor& of) { return of.view({1, -1, 1, 1}); };
+      const Tensor y = by_hand ? (h - each(mean)) / (each(variance) + 1e-5).sqrt()
+                               : torch::batch_norm(h, {}, {}, mean, variance, false, 0.1, 1e-5, false);
+      return y.reshape({-1}).reshape({rows.size(0), -1});
+    };
+    Clipper clipper({{"w", w}}, 0.1);
+    const std::string message = message_of([&] { clipper.add(forward(x, false), g); });
+    if (width == 1) {
+      EXPECT_THAT(message, HasSubstr("in another order"));
+      continue;
+    }
+    EXPECT_EQ(message, "no Error");
+    Tensor expected = torch::zeros_like(w);
+    for (int64_t i = 0; i < 3; ++i) {
+      const Tensor one = forward(x.slice(0, i, i + 1), true);
+      const Tensor gradient = torch::autograd::grad({one}, {w}, {g.slice(0, i, i + 1)})[0];
+      expected += gradient * (0.1 / gradient.norm());
+    }
+    EXPECT_LE((clipper.take().tensors()[0] - expected).norm().item<double>(), 1e-12);
+  }
+}
+
+// 1.13 reads every number of the gain where every second is meant.
+TEST(Refused, AGainOfBatchNormalisationWithSteps) {
+  const auto with = [](int64_t step) {
+    const auto forward = [=](const Parameters& p, Tensor x) {
+      const Tensor mean = torch::zeros({3}), variance = torch::ones({3});
+      return torch::batch_norm(torch::linear(x, p[0].tensor), p[1].tensor.slice(0, 0, 2 * step + 1, step), {},
+                               mean, variance, false, 0.1, 1e-5, false);
+    };
+    return refusal(forward, {{"w", {3, 4}}, {"gain", {6}}}, torch::randn({8, 4}));
+  };
+  EXPECT_THAT(with(2), HasSubstr("in another order"));
+  EXPECT_EQ(with(1), "no Error");
 }
 
 TEST(Refused, ARowForSeveralSamples) {

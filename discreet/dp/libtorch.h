@@ -5,8 +5,10 @@
 // access to them goes through these functions.
 #pragma once
 
+#include <c10/util/Type.h>
 #include <torch/csrc/autograd/engine.h>
 #include <torch/csrc/autograd/functions/accumulate_grad.h>
+#include <torch/csrc/autograd/functions/tensor.h>
 #include <torch/csrc/autograd/generated/Functions.h>
 #include <torch/torch.h>
 #include <torch/version.h>
@@ -14,11 +16,14 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <typeinfo>
+#include <unordered_set>
 #include <vector>
 
 namespace discreet::libtorch {
 
 using torch::autograd::AccumulateGrad;
+using torch::autograd::CopySlices;
 using torch::autograd::Edge;
 using torch::autograd::Node;
 namespace saved = torch::autograd::generated;
@@ -79,6 +84,15 @@ inline auto recorded_shape(const torch::autograd::InputMetadata& metadata) {
   return metadata.shape_as_dim_vector();
 }
 #endif
+
+// Whether the node is not one of libtorch's own: a torch::autograd::Function, of C++ ("CppNode") or Python
+// ("PyNode"), as checkpoints are, or a class of the user's.
+inline bool is_custom(const Node& node) {
+  const std::string type = c10::demangle(typeid(node).name());
+  const auto begins = [&](const char* with) { return type.rfind(with, 0) == 0; };
+  return !begins("torch::autograd::") || begins("torch::autograd::CppNode") ||
+         begins("torch::autograd::PyNode");
+}
 
 // Whether somebody registered a hook that changes the gradients that flow through this node.
 inline bool has_hooks(Node& node) {
@@ -154,14 +168,40 @@ inline LstmLayer lstm_layer(Node& node) {
 #endif
 }
 
+// Where views were that parts of tensors were written through (CopySlices). 1.13 asks whether a gradient is
+// wanted there before it passes on that of what was not written over.
+inline std::vector<Edge> edges_of_written_views(const std::vector<Edge>& roots) {
+  std::vector<Edge> result;
+#if TORCH_VERSION_MAJOR < 2
+  std::vector<Node*> stack;
+  for (const Edge& root : roots) stack.push_back(root.function.get());
+  std::unordered_set<Node*> seen(stack.begin(), stack.end());
+  while (!stack.empty()) {
+    Node* node = stack.back();
+    stack.pop_back();
+    if (auto* written = dynamic_cast<CopySlices*>(node))
+      if (written->next_edge(0).is_valid() && written->fn->next_edge(0).is_valid())
+        result.push_back(written->fn->next_edge(0));
+    for (const Edge& edge : node->next_edges())
+      if (edge.is_valid() && seen.insert(edge.function.get()).second) stack.push_back(edge.function.get());
+  }
+#else
+  static_cast<void>(roots);
+#endif
+  return result;
+}
+
 // Gradients that flow into `edges` when gradients[i] flows into roots[i]. No other gradient is computed or
 // stored, and the graph is kept. Undefined where nothing flows.
 inline std::vector<at::Tensor> gradients_at(const std::vector<Edge>& roots,
                                             const std::vector<at::Tensor>& gradients,
                                             const std::vector<Edge>& edges) {
-  return torch::autograd::Engine::get_default_engine().execute(roots, gradients, /*keep_graph=*/true,
-                                                               /*create_graph=*/false,
-                                                               /*accumulate_grad=*/false, edges);
+  std::vector<Edge> wanted = edges;
+  for (const Edge& edge : edges_of_written_views(roots)) wanted.push_back(edge);
+  std::vector<at::Tensor> result = torch::autograd::Engine::get_default_engine().execute(
+      roots, gradients, /*keep_graph=*/true, /*create_graph=*/false, /*accumulate_grad=*/false, wanted);
+  result.resize(edges.size());
+  return result;
 }
 inline std::vector<at::Tensor> gradients_at(const at::Tensor& output, const at::Tensor& gradient,
                                             const std::vector<Edge>& edges) {

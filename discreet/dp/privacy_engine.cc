@@ -286,9 +286,26 @@ void PrivacyEngine::State::backward(const std::vector<at::Tensor>& outputs, cons
 void PrivacyEngine::State::add_unit(const at::Tensor& output, const at::Tensor& gradient, double weight) {
   std::vector<at::Tensor> parameters;
   for (const TrainedParameter& parameter : clipper.parameters()) parameters.push_back(parameter.tensor);
-  clipper.add_unit(torch::autograd::grad({output}, parameters, {gradient}, /*retain_graph=*/true,
-                                         /*create_graph=*/false, /*allow_unused=*/true),
-                   weight);
+  // What a checkpoint runs backward by itself goes past autograd::grad into .grad.
+  std::vector<std::pair<at::Tensor, int64_t>> before;
+  for (const at::Tensor& parameter : parameters) {
+    const at::Tensor known = parameter.grad();
+    before.emplace_back(known, known.defined() ? static_cast<int64_t>(known._version()) : 0);
+  }
+  const auto parts = torch::autograd::grad({output}, parameters, {gradient}, /*retain_graph=*/true,
+                                           /*create_graph=*/false, /*allow_unused=*/true);
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const at::Tensor now = parameters[i].grad();
+    const auto& [known, version] = before[i];
+    if (now.defined() && !(now.is_same(known) && static_cast<int64_t>(now._version()) == version)) {
+      gradients.set({});
+      throw Error(ErrorKind::kUnsupported,
+                  "the backward pass of a custom autograd function wrote the gradient of parameter '" +
+                      clipper.parameters()[i].name +
+                      "' by itself (a checkpoint?): give it the parameter, or run it without a checkpoint");
+    }
+  }
+  clipper.add_unit(parts, weight);
 }
 
 void PrivacyEngine::weigh(const torch::Tensor& weights) {

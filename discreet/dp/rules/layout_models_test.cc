@@ -186,6 +186,30 @@ std::vector<Model> layout_models() {
                     const Tensor both = torch::linear(h, p[2]).transpose(0, 1);  // [2, n, 3]
                     return torch::addbmm(zero, both, torch::ones({2, 3, 3}, x.options()).tril()).sin();
                   }});
+  list.push_back(
+      {"tensors filled part by part in place",
+       {"linear", "linear without bias"},
+       {{4, 5}, {4}, {4, 4}},
+       normal_rows({6, 5}),
+       [](const Tensors& p, Tensor x) {
+         using torch::indexing::Slice;
+         const int64_t n = x.size(0);
+         Tensor states = torch::zeros({6, n, 4}, x.options()), all = torch::zeros({n, 6, 8}, x.options());
+         Tensor h = torch::zeros({n, 4}, x.options());
+         for (int64_t t = 0; t < 6; ++t) {
+           h = (torch::linear(x.select(1, t), p[0], p[1]) + torch::linear(h, p[2])).tanh();
+           states.index_put_({t}, h);
+         }
+         const Tensor turned = states.permute({2, 1, 0});  // [4, n, 6]
+         all.permute({2, 0, 1}).slice(0, 1, 8, 2).copy_(turned.sin());
+         all.index_put_({Slice(), 2}, h.repeat({1, 2}));
+         all.index_put_({Slice(), Slice(3, 5), Slice(0, 4)}, h.unsqueeze(1));
+         all.index_put_({Slice(), 1, 3}, 0.7);
+         for (int64_t i = 0; i < n; ++i) all.index_put_({i, 5}, states.index({1, i}).repeat({2}));
+         Tensor copied = torch::empty_like(all);
+         copied.copy_(all.cos());
+         return (all * copied).flatten(1);
+       }});
   return list;
 }
 

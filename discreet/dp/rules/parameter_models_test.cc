@@ -47,6 +47,15 @@ std::vector<Model> parameter_models() {
                     const Tensor q = torch::linear(x, w[0], b[0]), k = torch::linear(x, w[1], b[1]);
                     return (q * k).tanh() + torch::linear(x, torch::cat({w[2], w[0]}).slice(0, 1, 4), b[2]);
                   }});
+  list.push_back({"parts of no rows and no columns",
+                  {"linear", "linear without bias"},
+                  {{6, 4}, {6}, {4, 6}},
+                  normal_rows({4}),
+                  [](const Tensors& p, Tensor x) {
+                    const Tensor nothing = x.slice(1, 1, 1), h = torch::linear(x, p[0], p[1]);
+                    return h.tanh() + torch::linear(nothing, p[0].slice(1, 0, 0, 2)) +
+                           torch::linear(nothing, p[2].slice(0, 3, 3, 3).t(), p[1]).sin() + x.matmul(p[2]);
+                  }});
   list.push_back({"overlapping parts of one weight",
                   {"linear without bias"},
                   {{6, 4}},

@@ -83,6 +83,27 @@ std::vector<Model> recurrent_models() {
                                                                 true, 1, 0.0, true, false));
                     return last.index_select(1, order.argsort()).squeeze(0);
                   }});
+  list.push_back({"sequences of different lengths, packed and unpacked",
+                  {"linear"},
+                  {{16, 3}, {16, 4}, {16}, {16}, {3, 4}},
+                  normal_rows({6, 3}),
+                  [](const Tensors& p, Tensor x) {
+                    const auto [sorted, order] = lengths(x).sort(0, /*descending=*/true);
+                    const auto [data, sizes] =
+                        torch::_pack_padded_sequence(x.index_select(0, order), sorted, /*batch_first=*/true);
+                    const Tensor h = torch::zeros({1, x.size(0), 4}, x.options());
+                    const Tensor out = std::get<0>(torch::lstm(data, sizes, {h, h}, {p[0], p[1], p[2], p[3]},
+                                                               true, 1, 0.0, true, false));
+                    // As nn::utils::rnn::pad_packed_sequence does, batch first and time first.
+                    const Tensor rows =
+                        std::get<0>(torch::_pad_packed_sequence(out, sizes, true, 0.5, x.size(1)));
+                    const Tensor steps =
+                        std::get<0>(torch::_pad_packed_sequence(out.sin(), sizes, false, 0.0, x.size(1)));
+                    return torch::linear(rows + steps.transpose(0, 1), p[4])
+                        .index_select(0, order.argsort())
+                        .tanh()
+                        .flatten(1);
+                  }});
   return list;
 }
 

@@ -253,6 +253,26 @@ TEST(Overflow, OfASquaredNormIsNotAnInfiniteNorm) {
   EXPECT_NEAR(sum.tensors()[0].norm().item<double>(), 2.0, 1e-5);
 }
 
+// Numbers near the largest float, with a weight that makes the other side's too small for floats.
+TEST(Overflow, OfNothingNearTheLargestFloat) {
+  torch::manual_seed(6);
+  for (const int64_t m : {2, 5})
+    for (const double size : {1e-6, 1.0, 1e3}) {
+      const Tensor w = torch::zeros({m, 3}).requires_grad_();
+      const Tensor x = torch::tensor({3.1e38f, -2.9e38f, 1.7e38f}).expand({2, 3}).contiguous();
+      const Tensor g = torch::randn({2, m}) * size;
+      Clipper clipper({{"w", w}}, 1.0);
+      clipper.add(torch::linear(x, w), g);
+      Tensor expected = torch::zeros({m, 3}, torch::kDouble);
+      for (int64_t i = 0; i < 2; ++i) {
+        const Tensor part = torch::outer(g[i].to(torch::kDouble), x[i].to(torch::kDouble));
+        expected += part / part.norm();
+      }
+      EXPECT_EQ(clipper.counts().not_finite, 0);
+      EXPECT_LE((clipper.take().tensors()[0] - expected).norm().item<double>(), 1e-5) << m << " " << size;
+    }
+}
+
 // Layers in 16 bits between parameters in floats, as autocast makes them: the network's own results are
 // coarse, norms and sums of what it gives are not.
 TEST(SixteenBits, AreClippedInFloats) {
