@@ -36,7 +36,7 @@ class BlockSum {
 
   // Everything so far, in double; the same tensor until the next block: what is added to it counts.
   at::Tensor& doubles();
-  // Everything so far, in double, as a tensor of its own.
+  // Everything so far, in double: to be read, since where the sum is doubles these are they.
   at::Tensor total() const;
 
   // The blocks of floats, where the sum is them and nothing else: none of them where it is zero.
