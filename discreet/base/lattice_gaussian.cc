@@ -218,7 +218,7 @@ void release(RandomStream& random, double stddev, double factor, std::span<float
     const auto values = std::span(block).first(std::min(block.size(), released.size() - begin));
     load(begin, values);
     noise.add(values);
-    for (size_t i = 0; i < values.size(); ++i) released[begin + i] = static_cast<float>(values[i] * factor);
+    multiply(values, factor, released.subspan(begin, values.size()));
   }
 }
 
@@ -246,17 +246,15 @@ void release_lattice_gaussian(RandomStream& random, double stddev, std::span<con
   internal::require_finite(sums);
   internal::require_finite(more);
   release(random, stddev, factor, released, [&](size_t begin, std::span<double> block) {
-    const float *one = sums.data() + begin, *other = more.data() + begin;
-    for (size_t i = 0; i < block.size(); ++i) block[i] = static_cast<double>(one[i]) + other[i];
+    add_floats(sums.subspan(begin, block.size()), more.subspan(begin, block.size()), block);
   });
 }
 
 void release_lattice_gaussian(RandomStream& random, double stddev, double factor, std::span<float> sums) {
   require_factor(factor, true);
   internal::require_stddev_for_floats(stddev);
-  internal::add(random, stddev, sums, internal::Precision::kFloat, [factor](std::span<float> block) {
-    for (float& value : block) value = static_cast<float>(value * factor);
-  });
+  internal::add(random, stddev, sums, internal::Precision::kFloat,
+                [factor](std::span<float> block) { multiply(std::span<const float>(block), factor, block); });
 }
 
 }  // namespace discreet

@@ -100,6 +100,43 @@ bool finite_floats(const float* values, size_t size) {
   return finite(values, size);
 }
 
+using Doubles = hn::CappedTag<double, 8>;
+using HalfFloats = hn::Rebind<float, Doubles>;
+
+HWY_INLINE hn::Vec<Doubles> load_doubles(const double* from) {
+  return hn::LoadU(Doubles(), from);
+}
+HWY_INLINE hn::Vec<Doubles> load_doubles(const float* from) {
+  return hn::PromoteTo(Doubles(), hn::LoadU(HalfFloats(), from));
+}
+
+template <class T>
+HWY_INLINE void times(const T* values, size_t size, double factor, float* multiplied) {
+  const auto by = hn::Set(Doubles(), factor);
+  const size_t lanes = hn::Lanes(Doubles());
+  size_t i = 0;
+  for (; i + lanes <= size; i += lanes)
+    hn::StoreU(hn::DemoteTo(HalfFloats(), hn::Mul(load_doubles(values + i), by)), HalfFloats(),
+               multiplied + i);
+  for (; i < size; ++i) multiplied[i] = static_cast<float>(values[i] * factor);
+}
+
+void multiply_floats(const float* values, size_t size, double factor, float* multiplied) {
+  times(values, size, factor, multiplied);
+}
+
+void multiply_doubles(const double* values, size_t size, double factor, float* multiplied) {
+  times(values, size, factor, multiplied);
+}
+
+void sums_of_floats(const float* one, const float* other, size_t size, double* sums) {
+  const size_t lanes = hn::Lanes(Doubles());
+  size_t i = 0;
+  for (; i + lanes <= size; i += lanes)
+    hn::StoreU(hn::Add(load_doubles(one + i), load_doubles(other + i)), Doubles(), sums + i);
+  for (; i < size; ++i) sums[i] = static_cast<double>(one[i]) + other[i];
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace discreet
 HWY_AFTER_NAMESPACE();
@@ -111,6 +148,9 @@ HWY_EXPORT(round_doubles);
 HWY_EXPORT(round_floats);
 HWY_EXPORT(finite_doubles);
 HWY_EXPORT(finite_floats);
+HWY_EXPORT(multiply_floats);
+HWY_EXPORT(multiply_doubles);
+HWY_EXPORT(sums_of_floats);
 
 size_t round_to_lattice(std::span<double> values, std::span<const float> noise, std::span<const float> error,
                         double step, std::span<uint32_t> undecided) {
@@ -130,6 +170,18 @@ bool all_finite(std::span<const double> values) {
 
 bool all_finite(std::span<const float> values) {
   return HWY_DYNAMIC_DISPATCH(finite_floats)(values.data(), values.size());
+}
+
+void multiply(std::span<const float> values, double factor, std::span<float> multiplied) {
+  HWY_DYNAMIC_DISPATCH(multiply_floats)(values.data(), values.size(), factor, multiplied.data());
+}
+
+void multiply(std::span<const double> values, double factor, std::span<float> multiplied) {
+  HWY_DYNAMIC_DISPATCH(multiply_doubles)(values.data(), values.size(), factor, multiplied.data());
+}
+
+void add_floats(std::span<const float> one, std::span<const float> other, std::span<double> sums) {
+  HWY_DYNAMIC_DISPATCH(sums_of_floats)(one.data(), other.data(), sums.size(), sums.data());
 }
 
 }  // namespace discreet

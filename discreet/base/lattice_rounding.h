@@ -21,4 +21,11 @@ size_t round_to_lattice(std::span<float> values, std::span<const float> noise, s
 bool all_finite(std::span<const double> values);
 bool all_finite(std::span<const float> values);
 
+// What is done with sums before and with rounded values after. multiplied[i] = values[i] * factor, a product
+// of doubles rounded to the nearest float; sums[i] = one[i] + other[i], of doubles. Sizes are equal;
+// `multiplied` may be `values`.
+void multiply(std::span<const float> values, double factor, std::span<float> multiplied);
+void multiply(std::span<const double> values, double factor, std::span<float> multiplied);
+void add_floats(std::span<const float> one, std::span<const float> other, std::span<double> sums);
+
 }  // namespace discreet

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <unordered_set>
 
 #include "discreet/base/error.h"
 #include "discreet/dp/adaptive_clip.h"
 #include "discreet/dp/clip.h"
+#include "discreet/dp/flow_back.h"
 #include "discreet/dp/rules/factors.h"
 
 namespace discreet {
@@ -24,49 +24,6 @@ bool are_apart(const std::vector<ViewUse>& views, const at::Tensor& sum) {
   for (size_t i = 1; i < blocks.size(); ++i)
     if (blocks[i].first < blocks[i - 1].second) return false;
   return true;
-}
-
-// Outputs of the node whose gradients its rule takes.
-uint32_t outputs_of(const UseNode& node) {
-  return node.rule->outputs == nullptr ? 1 : node.node->num_inputs();
-}
-
-// Adds all nodes behind `edges` to `reached`, but none behind those of `ends`.
-void reach(const std::vector<libtorch::Edge>& edges, const std::unordered_set<libtorch::Node*>& ends,
-           std::unordered_set<libtorch::Node*>* reached) {
-  std::vector<libtorch::Node*> stack;
-  const auto visit = [&](const libtorch::Edge& edge) {
-    if (edge.is_valid() && reached->insert(edge.function.get()).second) stack.push_back(edge.function.get());
-  };
-  for (const libtorch::Edge& edge : edges) visit(edge);
-  while (!stack.empty()) {
-    libtorch::Node* node = stack.back();
-    stack.pop_back();
-    if (ends.count(node)) continue;
-    for (const libtorch::Edge& edge : node->next_edges()) visit(edge);
-  }
-}
-
-// Those of the nodes left to which gradients flow from `roots` without passing one whose rule passes them on
-// itself. All of them where a node has its gradient from both sides: then libtorch's backward does it all.
-std::vector<const UseNode*> in_this_stage(const std::vector<libtorch::Edge>& roots,
-                                          const std::vector<const UseNode*>& left) {
-  std::unordered_set<libtorch::Node*> ends, reached, behind;
-  for (const UseNode* node : left)
-    if (node->rule->outputs != nullptr) ends.insert(node->node.get());
-  if (ends.empty()) return left;
-  reach(roots, ends, &reached);
-  std::vector<libtorch::Edge> passing;
-  for (libtorch::Node* end : ends)
-    if (reached.count(end)) passing.insert(passing.end(), end->next_edges().begin(), end->next_edges().end());
-  reach(passing, {}, &behind);
-  std::vector<const UseNode*> result;
-  for (const UseNode* node : left) {
-    if (!reached.count(node->node.get())) continue;
-    if (behind.count(node->node.get())) return left;
-    result.push_back(node);
-  }
-  return result.empty() ? left : result;
 }
 
 double squared_norm(const at::Tensor& gradient) {
@@ -107,63 +64,13 @@ ClipPiece::ClipPiece(const std::vector<TrainedParameter>& parameters, std::vecto
         {std::move(group.parameters), {group.max_grad_norm, clipping.normalise, clipping.stability}});
   nodes_ = find_uses(output, parameters, graph);
   uses_.resize(parameters.size());
-  flow_back(output, output_gradient);
+  auto gradients = flow_back(nodes_, output, output_gradient);
+  for (size_t i = 0; i < nodes_.size(); ++i)
+    for (size_t use = 0; use < gradients[i].size(); ++use)
+      add_use(nodes_[i], nodes_[i].uses[use], std::move(gradients[i][use]));
   for (const FunctionUse& function : functions_)
     for (size_t p : function.use->parameters) uses_[p].functions.push_back(&function);
   for (size_t p = 0; p < uses_.size(); ++p) choose_way(uses_[p], parameters[p].tensor.detach());
-}
-
-// From the output to every use of a parameter, by libtorch's own backward; but a node whose rule passes the
-// gradient on itself is where one stage ends, and its inputs are where the next one begins.
-void ClipPiece::flow_back(const at::Tensor& output, const at::Tensor& output_gradient) {
-  std::vector<libtorch::Edge> roots{libtorch::Edge(output.grad_fn(), output.output_nr())};
-  std::vector<at::Tensor> flowing{output_gradient};
-  std::vector<const UseNode*> left;
-  for (const UseNode& node : nodes_) left.push_back(&node);
-  while (!left.empty()) {
-    const std::vector<const UseNode*> now = in_this_stage(roots, left);
-    std::vector<libtorch::Edge> edges;
-    for (const UseNode* node : now)
-      for (uint32_t k = 0; k < outputs_of(*node); ++k) edges.emplace_back(node->node, k);
-    std::vector<at::Tensor> gradients;
-    if (!roots.empty()) gradients = libtorch::gradients_at(roots, flowing, edges);
-    gradients.resize(edges.size());
-    roots.clear();
-    flowing.clear();
-    auto next = gradients.begin();
-    for (const UseNode* node : now) {
-      if (next->defined() && misreads(*node->node, *next))
-        throw Error(ErrorKind::kUnsupported,
-                    "'" + node->node->name() +
-                        "' gets a gradient, an input or a gain that lies in memory in another order than "
-                        "libtorch's own backward reads: make input and gain contiguous() and go on with "
-                        "result.flatten().view(its sizes)");
-      std::vector<at::Tensor> passed_on(node->node->num_outputs());
-      add_uses(*node, {next, next + outputs_of(*node)}, output_gradient.options(), &passed_on);
-      next += outputs_of(*node);
-      for (size_t slot = 0; slot < passed_on.size(); ++slot) {
-        if (!passed_on[slot].defined()) continue;
-        roots.push_back(node->node->next_edge(slot));
-        flowing.push_back(passed_on[slot]);
-      }
-    }
-    std::erase_if(left,
-                  [&](const UseNode* node) { return std::find(now.begin(), now.end(), node) != now.end(); });
-  }
-}
-
-void ClipPiece::add_uses(const UseNode& node, std::vector<at::Tensor> gradients,
-                         const at::TensorOptions& options, std::vector<at::Tensor>* passed_on) {
-  if (node.rule->outputs != nullptr) {
-    std::vector<uint32_t> inputs;
-    for (const ParameterUse& use : node.uses) inputs.push_back(use.input);
-    auto parts = node.rule->outputs->gradients(*node.node, inputs, gradients, node.layout, passed_on);
-    for (size_t i = 0; i < inputs.size(); ++i) add_use(node, node.uses[i], std::move(parts[i]));
-    return;
-  }
-  if (!gradients[0].defined()) gradients[0] = at::zeros(libtorch::output_shape(*node.node), options);
-  for (const ParameterUse& use : node.uses)
-    add_use(node, use, node.rule->gradients(*node.node, use.input, gradients[0], node.layout));
 }
 
 void ClipPiece::add_use(const UseNode& node, const ParameterUse& use, std::unique_ptr<Gradients> gradients) {

@@ -94,9 +94,6 @@ class ClipPiece {
     bool joined;
   };
 
-  void flow_back(const at::Tensor& output, const at::Tensor& output_gradient);
-  void add_uses(const UseNode& node, std::vector<at::Tensor> gradients, const at::TensorOptions& options,
-                std::vector<at::Tensor>* passed_on);
   void add_use(const UseNode& node, const ParameterUse& use, std::unique_ptr<Gradients> gradients);
   void choose_way(Uses& uses, const at::Tensor& parameter);
   void take_norms(Group& group);

@@ -77,6 +77,12 @@ TEST_F(GradModes, ExactSlowTakesCustomFunctionsButNoGradientThatTheyWrite) {
   EXPECT_THAT(message_of([&] { release(GradMode::kExactSlow, forward); }),
               testing::AllOf(HasSubstr("first.weight"), HasSubstr("a checkpoint?")));
   EXPECT_FALSE(net->first->weight.grad().defined());
+  const auto unseen = [&](Tensor x) {  // no parameter before it: autograd would leave it out
+    const Tensor rows = x.detach().requires_grad_();
+    return net->forward(x) + Checkpoint::apply(rows, &net->first->weight).slice(1, 0, 2);
+  };
+  EXPECT_THAT(message_of([&] { release(GradMode::kExactSlow, unseen); }),
+              HasSubstr("behind which no trained parameter lies"));
 }
 
 TEST_F(GradModes, ExactSlowKeepsABrokenUnitToItself) {

@@ -123,6 +123,16 @@ class Search {
     return std::move(found_);
   }
 
+  // Autograd asked for the parameters' gradients does not go through a node behind which it sees none.
+  void check_all_reached() const {
+    for (const auto& node : order_)
+      if (is_custom(*node) && facts_.at(node.get()).parameter < 0)
+        unsupported("the watched output depends on '" + node->name() +
+                    "', a custom autograd function or a checkpoint behind which no trained parameter lies: "
+                    "parameters that it uses inside would get no gradient from it (way out: give it its "
+                    "parameters, or run it without a checkpoint)");
+  }
+
  private:
   struct Facts {
     int64_t parameter = -1;  // a trained parameter behind the node, or -1
@@ -336,6 +346,10 @@ at::Tensor ParameterUse::view(at::Tensor tensor) const {
     }
   }
   return tensor;
+}
+
+void check_all_reached(const at::Tensor& output, const std::vector<TrainedParameter>& parameters) {
+  Search(output, parameters, {}).check_all_reached();
 }
 
 std::vector<UseNode> find_uses(const at::Tensor& output, const std::vector<TrainedParameter>& parameters,

@@ -73,4 +73,8 @@ struct GraphOptions {
 std::vector<UseNode> find_uses(const at::Tensor& output, const std::vector<TrainedParameter>& parameters,
                                const GraphOptions& options = {});
 
+// For autograd's own gradients of one unit's output: throws kUnsupported where a custom autograd function or
+// a checkpoint lies behind it to which they would not come, because no trained parameter is seen behind it.
+void check_all_reached(const at::Tensor& output, const std::vector<TrainedParameter>& parameters);
+
 }  // namespace discreet

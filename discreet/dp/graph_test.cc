@@ -166,9 +166,11 @@ TEST(Refused, PartsWrittenInPlaceByOtherThanCopies) {
 // others.
 TEST(Refused, AStridedGradientOfBatchNormalisation) {
   const Tensor w = torch::randn({1, 2}).requires_grad_();
-  const auto normalised = torch::instance_norm(torch::linear(torch::randn({4, 1, 3, 2}), w), {}, {}, {}, {},
-                                               true, 0.1, 1e-5, false);
-  const Tensor strided = normalised.flatten(1, 2).movedim(0, 1), dense = normalised.flatten(1);
+  const auto normalised = [&] {
+    return torch::instance_norm(torch::linear(torch::randn({4, 1, 3, 2}), w), {}, {}, {}, {}, true, 0.1, 1e-5,
+                                false);
+  };
+  const Tensor strided = normalised().flatten(1, 2).movedim(0, 1), dense = normalised().flatten(1);
   Clipper turned({{"w", w}}, 1.0, {}, {1, {}}), plain({{"w", w}}, 1.0);
   EXPECT_THAT(message_of([&] { turned.add(strided, torch::randn(strided.sizes())); }),
               HasSubstr("in another order"));

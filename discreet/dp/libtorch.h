@@ -14,6 +14,8 @@
 #include <torch/version.h>
 
 #include <cstdint>
+#include <exception>
+#include <functional>
 #include <memory>
 #include <string>
 #include <typeinfo>
@@ -207,6 +209,60 @@ inline std::vector<at::Tensor> gradients_at(const at::Tensor& output, const at::
                                             const std::vector<Edge>& edges) {
   return gradients_at(std::vector<Edge>{Edge(output.grad_fn(), output.output_nr())},
                       std::vector<at::Tensor>{gradient}, edges);
+}
+
+// Looks at the gradients that flow into a node.
+class GradientWatch : public torch::autograd::FunctionPreHook {
+ public:
+  using Look = std::function<void(const std::vector<at::Tensor>&)>;
+  explicit GradientWatch(Look look) : look_(std::move(look)) {}
+  torch::autograd::variable_list operator()(const torch::autograd::variable_list& gradients) override {
+    look_(gradients);
+    return gradients;
+  }
+
+ private:
+  Look look_;
+};
+
+// As gradients_at, but the graph is used up: what a node saved is let go once the gradients have flowed
+// through it. Just before, each of the `watched` nodes' gradients, one for each output, are looked at; that
+// is not called where nothing flows. Behind each of them one of the `edges` must lie.
+struct WatchedNode {
+  Node* node;
+  GradientWatch::Look look;
+};
+inline std::vector<at::Tensor> gradients_through(const std::vector<Edge>& roots,
+                                                 const std::vector<at::Tensor>& gradients,
+                                                 const std::vector<WatchedNode>& watched,
+                                                 const std::vector<Edge>& edges) {
+  // The hooks stay with their nodes, and are dead after this.
+  const auto alive = std::make_shared<bool>(true);
+  std::exception_ptr failure;
+  for (const WatchedNode& one : watched)
+    one.node->add_pre_hook(std::make_unique<GradientWatch>([&, alive, look = one.look](const auto& flowing) {
+      if (!*alive || failure) return;
+      try {
+        at::NoGradGuard no_grad;
+        look(flowing);
+      } catch (...) {
+        failure = std::current_exception();  // not through libtorch, which may change it
+      }
+    }));
+  std::vector<Edge> wanted = edges;
+  for (const Edge& edge : edges_of_written_views(roots)) wanted.push_back(edge);
+  std::vector<at::Tensor> result;
+  try {
+    result = torch::autograd::Engine::get_default_engine().execute(
+        roots, gradients, /*keep_graph=*/false, /*create_graph=*/false, /*accumulate_grad=*/false, wanted);
+  } catch (...) {
+    *alive = false;
+    throw;
+  }
+  *alive = false;
+  if (failure) std::rethrow_exception(failure);
+  result.resize(edges.size());
+  return result;
 }
 
 // The gradient of a leaf when `gradient` flows into `edge` behind which it lies; undefined where none does.

@@ -284,6 +284,7 @@ void PrivacyEngine::State::backward(const std::vector<at::Tensor>& outputs, cons
 }
 
 void PrivacyEngine::State::add_unit(const at::Tensor& output, const at::Tensor& gradient, double weight) {
+  check_all_reached(output, clipper.parameters());
   std::vector<at::Tensor> parameters;
   for (const TrainedParameter& parameter : clipper.parameters()) parameters.push_back(parameter.tensor);
   // What a checkpoint runs backward by itself goes past autograd::grad into .grad.

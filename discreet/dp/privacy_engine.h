@@ -69,8 +69,8 @@ enum class GradMode {
   kGraph,  // from the autograd graph of the whole batch, by the clip rules
   // Each unit by itself through the model: any differentiable model, at the price of a forward and a backward
   // pass for each unit. No clip rule is asked, and nothing can mix units. A checkpoint that reaches backward
-  // by itself is refused where it writes gradients; one behind whose input no parameter lies is not run, so
-  // that its parameters get nothing from it.
+  // by itself is refused where it writes gradients, and where no parameter lies behind its input: autograd
+  // would not run it.
   kExactSlow,
 };
 

@@ -92,5 +92,29 @@ TEST_F(Stages, NoneWhereAGradientComesFromBothSides) {
   for (size_t p = 0; p < plain.size(); ++p) expect_times(staged[p], plain[p], 1);
 }
 
+std::optional<c10::weak_intrusive_ptr<c10::StorageImpl>> watched;  // memory of a tensor between two uses
+bool was_gone = false;                                             // when the last rule was asked
+
+std::unique_ptr<Gradients> looking(Node& node, uint32_t, const Tensor& flowing, const Layout& layout) {
+  was_gone = watched->expired();
+  const Shape out = flowing.sizes().vec();
+  const Tensor rows = unpack(dynamic_cast<saved::MmBackward0&>(node).self_, node);
+  return std::make_unique<OuterProducts>(layout.samples_first(rows, 1, out, 1),
+                                         layout.samples_first(flowing, 1, out, 1));
+}
+
+// Else a step holds all activations and all their gradients at once.
+TEST_F(Stages, WhatTheGradientHasPassedIsLetGo) {
+  const auto forward = [&] {
+    const Tensor h = x.mm(weight(0)).tanh();
+    watched = h.storage().getWeakStorageImpl();
+    return h.sin().mm(weight(1)).sin().mm(weight(2));
+  };
+  const auto plain = sums(forward(), {});
+  const auto looked = sums(forward(), {{"looks", "MmBackward0", never, looking}});
+  EXPECT_TRUE(was_gone);
+  for (size_t p = 0; p < plain.size(); ++p) expect_times(looked[p], plain[p], 1);
+}
+
 }  // namespace
 }  // namespace discreet

@@ -19,7 +19,9 @@ namespace {
 using namespace libtorch;
 
 constexpr uint32_t kWeightSlot = 1;
-constexpr int64_t kKeptShare = 3;  // gradients are kept up to this part of what they are made of
+// Gradients are kept up to so many numbers for each that they are made of: then the sum needs no second
+// product.
+constexpr double kKeptShare = 1.25;
 
 // The numbers of a convolution, one for each spatial dimension.
 struct Geometry {
@@ -154,12 +156,7 @@ class WeightGradients : public Gradients {
     const auto number = static_cast<double>(g_.element_size());
     const double kept = number * static_cast<double>(weight_.numel()) * static_cast<double>(samples_);
     if (by_tiles()) {
-      double padded = number * static_cast<double>(samples_ * images_);
-      const at::Tensor& columns = by_.transposed ? g_ : x_;
-      padded *= static_cast<double>(columns.size(1));
-      for (size_t i = 0; i < by_.padding.size(); ++i)
-        padded *= static_cast<double>(columns.size(static_cast<int64_t>(i) + 2) + 2 * by_.padding[i]);
-      plan.bytes = padded + (keeps ? kept : 0);
+      plan.bytes = keeps ? kept : 0;
       plan.rounding *= std::sqrt(static_cast<double>(places()));
       return plan;
     }
@@ -179,7 +176,10 @@ class WeightGradients : public Gradients {
     return outer::is_direct(norm_way(), positions_of_one(), p, d) && keeps_all();
   }
 
-  bool keeps_tiles() const { return kKeptShare * weight_.numel() * samples_ <= g_.numel() + x_.numel(); }
+  bool keeps_tiles() const {
+    return static_cast<double>(weight_.numel() * samples_) <=
+           kKeptShare * static_cast<double>(g_.numel() + x_.numel());
+  }
 
   // Samples that are unfolded at a time.
   int64_t block_of_unfolded() const {
@@ -207,22 +207,21 @@ class WeightGradients : public Gradients {
   SquaredNorms norms_by_tiles() {
     const at::Tensor rows = by_.transposed ? x_ : g_, columns = by_.transposed ? g_ : x_;
     const at::IntArrayRef positions = rows.sizes().slice(2);
-    Shape pad;
-    for (size_t d = by_.padding.size(); d-- > 0;) pad.insert(pad.end(), {by_.padding[d], by_.padding[d]});
-    const UnfoldedColumns right(at::constant_pad_nd(columns, pad), samples_, by_.groups,
-                                weight_.sizes().slice(2), by_.stride, by_.dilation, positions);
+    const UnfoldedColumns left(columns, samples_, by_.groups, weight_.sizes().slice(2), by_.stride,
+                               by_.padding, by_.dilation, positions);
     // [samples * groups, positions, channels of a group]
     const int64_t p = weight_.size(0) / by_.groups, t = c10::multiply_integers(positions);
     const at::Tensor channels = rows.view({samples_, images_, by_.groups, p, t}).permute({0, 2, 1, 4, 3});
-    const StridedColumns left(images_ == 1 ? channels.select(2, 0).flatten(0, 1)
-                                           : channels.reshape({samples_ * by_.groups, images_ * t, p}));
-    if (keeps_tiles()) matrices_ = at::empty({samples_ * by_.groups, p, right.columns()}, g_.options());
-    SquaredNorms result{squared_product_norms(left, right, matrices_).view({samples_, by_.groups}).sum(1),
-                        {}};
+    const at::Tensor right = images_ == 1 ? channels.select(2, 0).flatten(0, 1)
+                                          : channels.reshape({samples_ * by_.groups, images_ * t, p});
+    if (keeps_tiles()) matrices_ = at::empty({samples_ * by_.groups, p, left.columns()}, g_.options());
+    const ProductNorms norms = product_norms(left, right, matrices_);
+    const auto by_sample = [&](const at::Tensor& x) { return x.view({samples_, by_.groups}).sum(1); };
+    SquaredNorms result{by_sample(norms.squared), {}};
     // A number of what is unfolded enters at most one product for each place in a kernel. The error of a norm
     // over groups is at most that of all together.
     const auto in_kernel = static_cast<double>(places());
-    result.error = (row_squares(by_sample(g_)) * row_squares(by_sample(x_)) * in_kernel).sqrt() *
+    result.error = (by_sample(norms.left) * by_sample(norms.right) * in_kernel).sqrt() *
                    outer::product_error(at::kFloat, positions_of_one());
     result.error += outer::underflow_error(at::kFloat, positions_of_one(), weight_.numel());
     return result;

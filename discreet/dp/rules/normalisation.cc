@@ -55,7 +55,7 @@ std::unique_ptr<Gradients> group_norm(Node& node, uint32_t input, const at::Tens
   auto& norm = dynamic_cast<saved::NativeGroupNormBackward0&>(node);
   const int64_t channels = integer(norm.C), images = g.size(0);
   const at::Tensor rows = at_least_float(g).reshape({images * channels, -1});
-  at::Tensor sums = row_sums(rows).view({images, channels});
+  at::Tensor sums;
   if (input == kGainSlot) {
     const auto by_channel = [&](const torch::autograd::SavedVariable& of_groups) {
       return unpack(of_groups, node)
@@ -63,8 +63,13 @@ std::unique_ptr<Gradients> group_norm(Node& node, uint32_t input, const at::Tens
           .to(at::kDouble)
           .repeat_interleave(channels / norm.group, 1);
     };
-    const at::Tensor dots = row_dots(rows, at_least_float(unpack(norm.input_, node)).reshape(rows.sizes()));
-    sums = (dots.view({images, channels}) - sums * by_channel(norm.result1_)) * by_channel(norm.result2_);
+    const RowSums both =
+        row_sums_and_dots(rows, at_least_float(unpack(norm.input_, node)).reshape(rows.sizes()));
+    sums = (both.dots.view({images, channels}) -
+            both.sums.view({images, channels}) * by_channel(norm.result1_)) *
+           by_channel(norm.result2_);
+  } else {
+    sums = row_sums(rows).view({images, channels});
   }
   return std::make_unique<RowGradients>(
       middle_sums(layout.samples_first(sums, 1, g.sizes().vec(), g.dim() - 1)), Shape{channels});

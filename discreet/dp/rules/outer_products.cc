@@ -101,10 +101,11 @@ SquaredNorms squared_norms(const at::Tensor& left, const at::Tensor& right, Norm
   SquaredNorms result{at::empty({n}, left.options().dtype(at::kDouble)), {}};
   if (direct && left.device().is_cpu() && left.scalar_type() == at::kFloat &&
       right.scalar_type() == at::kFloat) {
-    const StridedColumns l(left), r(right);
-    const bool swap = m > k && !matrices.defined();  // tiles are wider than high
-    result.squared = squared_product_norms(swap ? r : l, swap ? l : r, matrices);
-    result.error = (sample_squares(left) * sample_squares(right)).sqrt() * product_error(at::kFloat, t);
+    const bool swap = m > k || matrices.defined();  // tiles are wider than high
+    const ProductNorms norms =
+        product_norms(StridedColumns(swap ? right : left), swap ? left : right, matrices);
+    result.squared = norms.squared;
+    result.error = (norms.left * norms.right).sqrt() * product_error(at::kFloat, t);
     result.error += underflow_error(at::kFloat, t, m * k);
     return result;
   }

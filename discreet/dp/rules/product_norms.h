@@ -5,39 +5,60 @@
 #include <torch/torch.h>
 
 #include <cstdint>
+#include <utility>
+#include <vector>
 
 namespace discreet {
 
-// One factor of the products: for each sample a matrix [positions, columns] of floats, wherever it lies.
-class Columns {
+// The left factor of the products: for each sample a matrix [positions, columns] of floats that is read where
+// it lies. Column j of position i of run r is at base + starts[r] + i * step + offsets[j].
+class PlacedColumns {
  public:
-  virtual ~Columns() = default;
+  struct Places {
+    std::vector<int64_t> starts;  // of the runs of positions
+    int64_t length;               // positions of each run
+    int64_t step;
+    std::vector<int64_t> offsets;  // one for each column
+  };
+
+  virtual ~PlacedColumns() = default;
   virtual int64_t samples() const = 0;
-  virtual int64_t positions() const = 0;
-  virtual int64_t columns() const = 0;
-  // to [end - begin, width] = columns [first, first + count) of the sample's positions [begin, end); zeros
-  // behind. count <= width.
-  virtual void copy(int64_t sample, int64_t begin, int64_t end, int64_t first, int64_t count, int64_t width,
-                    float* to) const = 0;
+  // The base of one sample's numbers. `space` is the calling thread's, empty before its first sample, and may
+  // be filled with them.
+  virtual const float* base(int64_t sample, std::vector<float>* space) const = 0;
+  // The sum of the squares of the sample's numbers there, each counted once.
+  virtual double squares(const float* base) const = 0;
+
+  const Places& places() const { return places_; }
+  int64_t positions() const { return static_cast<int64_t>(places_.starts.size()) * places_.length; }
+  int64_t columns() const { return static_cast<int64_t>(places_.offsets.size()); }
+
+ protected:
+  Places places_;
 };
 
 // A tensor [samples, positions, columns] of floats on the processor, of any strides.
-class StridedColumns : public Columns {
+class StridedColumns : public PlacedColumns {
  public:
-  explicit StridedColumns(at::Tensor x) : x_(std::move(x)) {}
+  explicit StridedColumns(at::Tensor x);
   int64_t samples() const override { return x_.size(0); }
-  int64_t positions() const override { return x_.size(1); }
-  int64_t columns() const override { return x_.size(2); }
-  void copy(int64_t sample, int64_t begin, int64_t end, int64_t first, int64_t count, int64_t width,
-            float* to) const override;
+  const float* base(int64_t sample, std::vector<float>* space) const override;
+  double squares(const float* base) const override;
 
  private:
   at::Tensor x_;
+  bool in_place_;
 };
 
-// Double [samples]: the sum of the squares of each sample's product [left columns, right columns]. A product
-// is summed over the positions in floats. matrices: [samples, left columns, right columns], floats, dense, is
-// filled where it is defined. Both factors have the same samples and positions.
-at::Tensor squared_product_norms(const Columns& left, const Columns& right, at::Tensor matrices = {});
+// All double [samples].
+struct ProductNorms {
+  at::Tensor squared;      // the sum of the squares of each sample's product [left columns, right columns]
+  at::Tensor left, right;  // the sums of the squares of the sample's factors
+};
+
+// A product is summed over the positions in floats. right: [samples, positions, columns], floats on the
+// processor, of any strides. matrices: [samples, right columns, left columns], floats, dense, is filled with
+// the products transposed where it is defined.
+ProductNorms product_norms(const PlacedColumns& left, const at::Tensor& right, at::Tensor matrices = {});
 
 }  // namespace discreet

@@ -56,23 +56,22 @@ DISCREET_VECTOR_CLONES double sums(const double* x, int64_t n) {
   return finish(lanes);
 }
 
-DISCREET_VECTOR_CLONES double products(const float* x, const float* y, int64_t n) {
-  double lanes[kLanes] = {};
+DISCREET_VECTOR_CLONES void sums_and_products(const float* x, const float* y, int64_t n, double* sum,
+                                              double* product) {
+  double of_x[kLanes] = {}, of_both[kLanes] = {};
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes)
-    for (int64_t lane = 0; lane < kLanes; ++lane)
-      lanes[lane] += static_cast<double>(x[i + lane]) * static_cast<double>(y[i + lane]);
-  for (; i < n; ++i) lanes[i % kLanes] += static_cast<double>(x[i]) * y[i];
-  return finish(lanes);
-}
-
-DISCREET_VECTOR_CLONES double products(const double* x, const double* y, int64_t n) {
-  double lanes[kLanes] = {};
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes)
-    for (int64_t lane = 0; lane < kLanes; ++lane) lanes[lane] += x[i + lane] * y[i + lane];
-  for (; i < n; ++i) lanes[i % kLanes] += x[i] * y[i];
-  return finish(lanes);
+    for (int64_t lane = 0; lane < kLanes; ++lane) {
+      const double value = x[i + lane];
+      of_x[lane] += value;
+      of_both[lane] += value * y[i + lane];
+    }
+  for (; i < n; ++i) {
+    of_x[i % kLanes] += x[i];
+    of_both[i % kLanes] += static_cast<double>(x[i]) * y[i];
+  }
+  *sum = finish(of_x);
+  *product = finish(of_both);
 }
 
 DISCREET_VECTOR_CLONES void add_row(const float* __restrict x, int64_t n, double* __restrict to) {
@@ -94,20 +93,6 @@ bool has_kernels(const at::Tensor& x) {
 
 int64_t grain(int64_t width) {
   return std::max<int64_t>(1, 65536 / std::max<int64_t>(1, width));
-}
-
-template <typename Value>
-at::Tensor dots_by_row(const at::Tensor& x, const at::Tensor& y) {
-  const at::Tensor a = x.contiguous(), b = y.contiguous();
-  const int64_t rows = a.size(0), width = rows == 0 ? 0 : a.numel() / rows;
-  at::Tensor result = at::zeros({rows}, a.options().dtype(at::kDouble));
-  const Value *from = a.data_ptr<Value>(), *with = b.data_ptr<Value>();
-  double* to = result.data_ptr<double>();
-  at::parallel_for(0, rows, grain(width), [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row)
-      to[row] = products(from + row * width, with + row * width, width);
-  });
-  return result;
 }
 
 template <typename Value>
@@ -156,10 +141,22 @@ at::Tensor row_sums(const at::Tensor& x) {
   return x.to(at::kDouble).flatten(1).sum(1);
 }
 
-at::Tensor row_dots(const at::Tensor& x, const at::Tensor& y) {
-  if (has_kernels(x) && x.scalar_type() == y.scalar_type())
-    return x.scalar_type() == at::kFloat ? dots_by_row<float>(x, y) : dots_by_row<double>(x, y);
-  return (x.to(at::kDouble) * y).flatten(1).sum(1);
+RowSums row_sums_and_dots(const at::Tensor& x, const at::Tensor& y) {
+  const auto is_float = [](const at::Tensor& t) {
+    return t.device().is_cpu() && t.scalar_type() == at::kFloat;
+  };
+  if (!is_float(x) || !is_float(y)) return {row_sums(x), (x.to(at::kDouble) * y).flatten(1).sum(1)};
+  const at::Tensor a = x.contiguous(), b = y.contiguous();
+  const int64_t rows = a.size(0), width = rows == 0 ? 0 : a.numel() / rows;
+  const auto zeros = [&] { return at::zeros({rows}, a.options().dtype(at::kDouble)); };
+  RowSums result{zeros(), zeros()};
+  const auto *of_a = a.data_ptr<float>(), *of_b = b.data_ptr<float>();
+  auto *sums = result.sums.data_ptr<double>(), *dots = result.dots.data_ptr<double>();
+  at::parallel_for(0, rows, grain(width), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row)
+      sums_and_products(of_a + row * width, of_b + row * width, width, sums + row, dots + row);
+  });
+  return result;
 }
 
 at::Tensor middle_sums(const at::Tensor& x) {

@@ -12,8 +12,11 @@ at::Tensor row_squares(const at::Tensor& x);
 // x [n, ...] -> double [n]: sum of each row.
 at::Tensor row_sums(const at::Tensor& x);
 
-// x, y [n, ...] of one shape -> double [n]: sum of the products of each row.
-at::Tensor row_dots(const at::Tensor& x, const at::Tensor& y);
+// x, y [n, ...] of one shape -> of each row, double [n]: the sum of x and that of the products, in one pass.
+struct RowSums {
+  at::Tensor sums, dots;
+};
+RowSums row_sums_and_dots(const at::Tensor& x, const at::Tensor& y);
 
 // x [n, t, m] -> [n, m]: sum over the middle, in double; where t is 1, the same numbers in their own type.
 at::Tensor middle_sums(const at::Tensor& x);

@@ -112,7 +112,8 @@ struct Rule {
   // Why a parameter in input slot `input` of this node cannot be covered; empty where it can. `layout` is
   // that of the node's first output.
   std::string (*refusal)(libtorch::Node& node, uint32_t input, const Layout& layout);
-  // output_gradient: the gradient of the node's first output, dense.
+  // output_gradient: the gradient of the node's first output, dense. What is needed of the node is taken
+  // here: right afterwards it lets go what it saved.
   std::unique_ptr<Gradients> (*gradients)(libtorch::Node& node, uint32_t input,
                                           const at::Tensor& output_gradient, const Layout& layout);
   // Instead of `gradients`, where the node has several outputs.

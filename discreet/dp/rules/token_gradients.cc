@@ -22,13 +22,25 @@ SquaredNorms TokenGradients::squared_norms() {
 void TokenGradients::add_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) {
   const WeightedRows rows(weights, begin, end);
   if (rows.empty()) return;
-  if (!by_number() && has_token_kernels(read_) && sum.stride(1) == 1) {
+  if (by_rows(sum)) {
     add_tokens(read_, rows.take(at::arange(read_.tokens.size(0), at::kLong)), rows.weights(), sum);
     return;
   }
   Parts parts = parts_of(rows.take(at::arange(read_.tokens.size(0), read_.tokens.options())));
   parts.g.mul_(rows.weights().index_select(0, parts.samples).unsqueeze(1));
   add(parts, sum);
+}
+
+bool TokenGradients::write_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) {
+  if (!by_rows(sum) || sum.scalar_type() != read_.g.scalar_type()) return false;
+  sum.zero_();
+  add_weighted(weights, begin, end, sum);
+  return true;
+}
+
+// Whether kernels add whole rows to it.
+bool TokenGradients::by_rows(const at::Tensor& sum) const {
+  return !by_number() && has_token_kernels(read_) && sum.stride(1) == 1;
 }
 
 at::Tensor TokenGradients::gradient(int64_t begin, int64_t end) {
@@ -67,8 +79,8 @@ std::optional<RulePlan> TokenGradients::plan() {
                   .bytes = 2 * numbers * sizeof(double),
                   .rounding = 0,
                   .direct_flops = numbers,
-                  .terms = read_.tokens.size(1),
-                  .unit = 0x1p-53};
+                  .terms = 1,  // in each row, once added up in double
+                  .unit = read_.g.scalar_type() == at::kFloat && !by_number() ? 0x1p-24 : 0x1p-53};
 }
 
 TokenGradients::Parts TokenGradients::parts_of(const at::Tensor& samples) const {

@@ -30,6 +30,7 @@ class TokenGradients : public Gradients {
 
   SquaredNorms squared_norms() override;
   void add_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) override;
+  bool write_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) override;
   at::Tensor gradient(int64_t begin, int64_t end) override;
   bool absorb(Gradients& other) override;
   std::optional<Factors> factors() override;
@@ -42,6 +43,7 @@ class TokenGradients : public Gradients {
     at::Tensor g;        // double [parts, width]
   };
   Parts parts_of(const at::Tensor& samples) const;
+  bool by_rows(const at::Tensor& sum) const;
   bool by_number() const { return read_.g.size(2) != shape_[1]; }
   void add(const Parts& parts, at::Tensor sum) const;
 

@@ -45,6 +45,47 @@ struct Reading {
   int64_t count, rows, width;
 };
 
+DISCREET_VECTOR_CLONES void add_row(const double* __restrict from, int64_t count, double by,
+                                    float* __restrict to) {
+  for (int64_t i = 0; i < count; ++i) to[i] += static_cast<float>(by * from[i]);
+}
+
+DISCREET_VECTOR_CLONES void add_row(const double* __restrict from, int64_t count, double by,
+                                    double* __restrict to) {
+  for (int64_t i = 0; i < count; ++i) to[i] += by * from[i];
+}
+
+// Calls each(token, row) for every token of sample i, in ascending order: columns [begin, end) of what the
+// sample adds to the token's row, in double.
+template <typename Value>
+class SumsByToken {
+ public:
+  SumsByToken(const Reading<Value>& all, int64_t begin, int64_t end)
+      : all_(all), begin_(begin), order_(all.count), row_(end - begin) {}
+
+  template <typename Each>
+  void visit(int64_t i, const Each& each) {
+    std::iota(order_.begin(), order_.end(), int64_t{0});
+    std::sort(order_.begin(), order_.end(),
+              [&](int64_t a, int64_t b) { return all_.token(i, a) < all_.token(i, b); });
+    for (int64_t j = 0; j < all_.count;) {
+      const int64_t token = all_.token(i, order_[j]);
+      std::fill(row_.begin(), row_.end(), 0.0);
+      for (; j < all_.count && all_.token(i, order_[j]) == token; ++j)
+        if (token != ReadTokens::kNone)
+          add_scaled(all_.row(i, order_[j]) + begin_, static_cast<int64_t>(row_.size()),
+                     all_.weight(i, order_[j]), row_.data());
+      if (token != ReadTokens::kNone) each(token, row_);
+    }
+  }
+
+ private:
+  const Reading<Value>& all_;
+  int64_t begin_;
+  std::vector<int64_t> order_;
+  std::vector<double> row_;
+};
+
 template <typename Value>
 at::Tensor squares(const ReadTokens& read) {
   const Reading<Value> all(read);
@@ -53,41 +94,30 @@ at::Tensor squares(const ReadTokens& read) {
   double* to = result.data_ptr<double>();
   const int64_t grain = std::max<int64_t>(1, 65536 / std::max<int64_t>(1, all.count * all.width));
   at::parallel_for(0, samples, grain, [&](int64_t begin, int64_t end) {
-    std::vector<int64_t> order(all.count);
-    std::vector<double> row(all.width);
-    for (int64_t i = begin; i < end; ++i) {
-      std::iota(order.begin(), order.end(), int64_t{0});
-      std::sort(order.begin(), order.end(),
-                [&](int64_t a, int64_t b) { return all.token(i, a) < all.token(i, b); });
-      for (int64_t j = 0; j < all.count;) {
-        const int64_t token = all.token(i, order[j]);
-        std::fill(row.begin(), row.end(), 0.0);
-        for (; j < all.count && all.token(i, order[j]) == token; ++j)
-          add_scaled(all.row(i, order[j]), all.width, all.weight(i, order[j]), row.data());
-        if (token != ReadTokens::kNone) to[i] += std::inner_product(row.begin(), row.end(), row.begin(), 0.0);
-      }
-    }
+    SumsByToken<Value> sums(all, 0, all.width);
+    for (int64_t i = begin; i < end; ++i)
+      sums.visit(i, [&](int64_t, const std::vector<double>& row) {
+        to[i] += std::inner_product(row.begin(), row.end(), row.begin(), 0.0);
+      });
   });
   return result;
 }
 
 // Threads share out the columns, so that no two write to one number.
-template <typename Value>
-void add(const ReadTokens& read, const at::Tensor& samples, const at::Tensor& weights, at::Tensor sum) {
+template <typename Value, typename Sum>
+void add(const ReadTokens& read, const at::Tensor& samples, const at::Tensor& weights,
+         const at::Tensor& sum) {
   const Reading<Value> all(read);
   const at::Tensor chosen = samples.contiguous(), factors = weights.contiguous();
-  double* to = sum.data_ptr<double>();
+  Sum* to = sum.data_ptr<Sum>();
   constexpr int64_t kColumns = 32;
   at::parallel_for(0, all.width, kColumns, [&](int64_t begin, int64_t end) {
+    SumsByToken<Value> sums(all, begin, end);
     for (int64_t k = 0; k < chosen.size(0); ++k) {
-      const int64_t i = chosen.data_ptr<int64_t>()[k];
       const double factor = factors.data_ptr<double>()[k];
-      for (int64_t j = 0; j < all.count; ++j) {
-        const int64_t token = all.token(i, j);
-        if (token == ReadTokens::kNone) continue;
-        add_scaled(all.row(i, j) + begin, end - begin, factor * all.weight(i, j),
-                   to + token * sum.stride(0) + begin);
-      }
+      sums.visit(chosen.data_ptr<int64_t>()[k], [&](int64_t token, const std::vector<double>& row) {
+        add_row(row.data(), end - begin, factor, to + token * sum.stride(0) + begin);
+      });
     }
   });
 }
@@ -104,11 +134,14 @@ at::Tensor token_squares(const ReadTokens& read) {
 }
 
 void add_tokens(const ReadTokens& read, const at::Tensor& samples, const at::Tensor& weights,
-                at::Tensor sum) {
-  if (read.g.scalar_type() == at::kFloat) {
-    add<float>(read, samples, weights, sum);
+                const at::Tensor& sum) {
+  const bool of_floats = read.g.scalar_type() == at::kFloat;
+  if (sum.scalar_type() == at::kFloat) {
+    of_floats ? add<float, float>(read, samples, weights, sum)
+              : add<double, float>(read, samples, weights, sum);
   } else {
-    add<double>(read, samples, weights, sum);
+    of_floats ? add<float, double>(read, samples, weights, sum)
+              : add<double, double>(read, samples, weights, sum);
   }
 }
 

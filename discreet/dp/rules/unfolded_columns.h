@@ -11,24 +11,25 @@
 
 namespace discreet {
 
-class UnfoldedColumns : public Columns {
+class UnfoldedColumns : public PlacedColumns {
  public:
-  // x: [samples * images, groups * channels, padded sizes...], floats on the processor. kernel, stride,
-  // dilation and out (positions) by dimension, one to three. A sample here is one group of one of `samples`.
+  // x: [samples * images, groups * channels, sizes...], floats on the processor. kernel, stride, padding,
+  // dilation and out (positions) by dimension, one to three. A sample here is one group of one of `samples`;
+  // its positions are those of all its images, its columns (channel, place in the kernel).
   UnfoldedColumns(const at::Tensor& x, int64_t samples, int64_t groups, at::IntArrayRef kernel,
-                  at::IntArrayRef stride, at::IntArrayRef dilation, at::IntArrayRef out);
+                  at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation,
+                  at::IntArrayRef out);
 
   int64_t samples() const override { return samples_ * groups_; }
-  int64_t positions() const override { return images_ * static_cast<int64_t>(starts_.size()); }
-  int64_t columns() const override { return static_cast<int64_t>(offsets_.size()); }
-  void copy(int64_t sample, int64_t begin, int64_t end, int64_t first, int64_t count, int64_t width,
-            float* to) const override;
+  const float* base(int64_t sample, std::vector<float>* space) const override;
+  double squares(const float* base) const override;
 
  private:
   at::Tensor x_;
-  int64_t samples_, groups_, images_;
-  std::vector<int64_t> starts_;   // of each position in an image's first channel
-  std::vector<int64_t> offsets_;  // of each column from there
+  int64_t samples_, groups_, images_, channels_;
+  bool padded_;
+  int64_t of_channel_, of_image_;  // steps where the numbers are read
+  std::vector<int64_t> lines_;     // where each line of a channel goes among zeros, if it is padded
 };
 
 }  // namespace discreet
