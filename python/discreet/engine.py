@@ -112,6 +112,9 @@ class PrivacyEngine(OpacusNames):
     def _start(self, model: torch.nn.Module, options: Options) -> None:
         if not isinstance(model, torch.nn.Module):
             raise Error(f"model must be a torch.nn.Module, not a {type(model).__name__}")
+        if any(type(module).__name__ == "OptimizedModule" for module in model.modules()):
+            raise unsupported("torch.compile hides a model's operations from the engine: give it the model itself, uncompiled, "
+                              "and compile the one that serves")
         if isinstance(model.__dict__.get("forward"), WatchedForward):
             raise Error("the model has a privacy engine already: engine.detach() first, so that one engine watches it")
         self._model, self._options = model, options

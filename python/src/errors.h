@@ -14,7 +14,10 @@ namespace py = pybind11;
 // Sets the interpreter's error; needs its lock.
 inline void set_error(const Error& error) {
   const py::object type = py::module_::import("discreet.errors").attr("Error");
-  const py::object made = type(std::string(error.what()), std::string(to_string(error.kind())));
+  std::string words = error.what();
+  if (words.find("CompiledFunctionBackward") != std::string::npos)
+    words += "; torch.compile made that function: train the model itself, uncompiled";
+  const py::object made = type(words, std::string(to_string(error.kind())));
   PyErr_SetObject(type.ptr(), made.ptr());
 }
 
