@@ -189,10 +189,12 @@ void PrivacyEngine::hand_in(int64_t rows) {
   State& state = *state_;
   if (!state.options.unaccounted)
     refuse("hand_in() is for engines that are unaccounted: others make their draws themselves (loader())");
-  if (!state.attached) refuse("attach(optimizer) comes before hand_in(): it checks which parameters are trained");
+  if (!state.attached)
+    refuse("attach(optimizer) comes before hand_in(): it checks which parameters are trained");
   if (rows < 1) refuse("hand_in: a batch has at least 1 row");
   if (state.phase != Phase::kIdle)
-    refuse("batch " + std::to_string(state.draw) + " was handed in but not used: watch() and backward() first");
+    refuse("batch " + std::to_string(state.draw) +
+           " was handed in but not used: watch() and backward() first");
   state.gradients.check();
   if (state.draw > 0) state.buffers.check();
   if (state.next == static_cast<int64_t>(state.pieces.size())) {
@@ -464,13 +466,14 @@ void PrivacyEngine::State::go_on_in_ledger(const Event& plan, const DatasetSketc
   if (run.status != "reserved") refuse(name + " is over (" + run.status + "): it cannot go on");
   if (run.planned_steps != options.ledger_steps || run.relation != options.relation ||
       run.delta != options.ledger_delta || Event::from_json(run.training_event) != plan)
-    refuse(name + " is another training: batch_size, sample_size, noise_multiplier, relation, ledger_steps and "
-                  "ledger_delta must be as they were");
-  if (ledger->dataset(run.dataset).id !=
-      ledger->dataset(ledger->identify(sketch, options.ledger_dataset)).id)
+    refuse(name +
+           " is another training: batch_size, sample_size, noise_multiplier, relation, ledger_steps and "
+           "ledger_delta must be as they were");
+  if (ledger->dataset(run.dataset).id != ledger->dataset(ledger->identify(sketch, options.ledger_dataset)).id)
     refuse("loader(): " + name + " is charged to another data set than this one");
   if (run.charged_steps < options.steps_before)
-    throw Error(ErrorKind::kDataLoss, name + " has fewer charged steps than steps_before: the ledger is older");
+    throw Error(ErrorKind::kDataLoss,
+                name + " has fewer charged steps than steps_before: the ledger is older");
   ledger_run = run.id;
   steps = run.charged_steps;
 }

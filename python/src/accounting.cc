@@ -52,11 +52,13 @@ void bind_event(py::module_& module) {
       .def_static("repeated", &Event::repeated)
       .def_static("composed", &Event::composed)
       .def_static("steps", &steps_of)
-      .def_static("from_json", [](const std::string& text) {
-        const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-        if (json.is_discarded()) throw Error(ErrorKind::kInvalidArgument, "this event is not a JSON document");
-        return Event::from_json(json);
-      })
+      .def_static("from_json",
+                  [](const std::string& text) {
+                    const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+                    if (json.is_discarded())
+                      throw Error(ErrorKind::kInvalidArgument, "this event is not a JSON document");
+                    return Event::from_json(json);
+                  })
       .def("to_json", [](const Event& event) { return event.to_json().dump(); })
       .def("__eq__", [](const Event& a, const Event& b) { return a == b; });
 }
@@ -67,8 +69,10 @@ void bind_curve(py::module_& module) {
              return PldCurve(event, parse_relation(relation));
            }),
            Unlocked())
-      .def("epsilon", [](PldCurve& curve, double delta) { return pair(curve.epsilon(delta)); }, Unlocked())
-      .def("delta", [](PldCurve& curve, double epsilon) { return pair(curve.delta(epsilon)); }, Unlocked())
+      .def(
+          "epsilon", [](PldCurve& curve, double delta) { return pair(curve.epsilon(delta)); }, Unlocked())
+      .def(
+          "delta", [](PldCurve& curve, double epsilon) { return pair(curve.delta(epsilon)); }, Unlocked())
       .def("true_positive_rate", &PldCurve::true_positive_rate, Unlocked());
 }
 
@@ -127,14 +131,12 @@ PYBIND11_MODULE(_accounting, module) {
         return verify_package(package).to_json().dump(-1, ' ', false, Json::error_handler_t::replace);
       },
       Unlocked());
-  module.def(
-      "package_file",
-      [](const std::string& package, const std::string& name) {
-        std::string bytes;
-        {
-          const py::gil_scoped_release unlocked;
-          bytes = read_package_file(package, name);
-        }
-        return py::bytes(bytes);
-      });
+  module.def("package_file", [](const std::string& package, const std::string& name) {
+    std::string bytes;
+    {
+      const py::gil_scoped_release unlocked;
+      bytes = read_package_file(package, name);
+    }
+    return py::bytes(bytes);
+  });
 }

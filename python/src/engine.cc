@@ -1,11 +1,10 @@
 // discreet._engine: the privacy engine over a Python module's tensors. What runs Python (the model, a loss, a
 // ledger of one's own) takes the interpreter's lock for that long; all else computes without it.
+#include <pybind11/functional.h>
+#include <pybind11/stl.h>
 #include <torch/csrc/Exceptions.h>
 #include <torch/csrc/utils/pybind.h>
 #include <torch/torch.h>
-
-#include <pybind11/functional.h>
-#include <pybind11/stl.h>
 
 #include <optional>
 #include <string>
@@ -109,12 +108,11 @@ PrivacyOptions read_options(const py::dict& o) {
   result.ledger_run = get<std::string>(o, "ledger_run");
   result.ledger_steps = get<int64_t>(o, "ledger_steps");
   result.ledger_delta = get<double>(o, "ledger_delta");
-  result.grad_mode = choose<GradMode>(o, "grad_mode",
-                                      {{"graph", GradMode::kGraph}, {"exact_slow", GradMode::kExactSlow}});
-  result.norm_way = choose<NormWay>(o, "norm_way",
-                                    {{"automatic", NormWay::kAutomatic},
-                                     {"ghost", NormWay::kGhost},
-                                     {"direct", NormWay::kDirect}});
+  result.grad_mode =
+      choose<GradMode>(o, "grad_mode", {{"graph", GradMode::kGraph}, {"exact_slow", GradMode::kExactSlow}});
+  result.norm_way = choose<NormWay>(
+      o, "norm_way",
+      {{"automatic", NormWay::kAutomatic}, {"ghost", NormWay::kGhost}, {"direct", NormWay::kDirect}});
   result.batch_dimension = get<int64_t>(o, "batch_dimension");
   result.check_first_batch = get<bool>(o, "check_first_batch");
   result.independent_buffers = get<std::vector<std::string>>(o, "independent_buffers");
@@ -184,9 +182,7 @@ void bind_plan(py::module_& module) {
 }
 
 void bind_engine(py::module_& module) {
-  py::class_<Pieces>(module, "Pieces")
-      .def("next", &next_rows, Unlocked())
-      .def("__len__", &Pieces::size);
+  py::class_<Pieces>(module, "Pieces").def("next", &next_rows, Unlocked()).def("__len__", &Pieces::size);
   py::class_<PrivacyEngine>(module, "Engine")
       .def(py::init(&make_engine))
       .def("attach", &attach, Unlocked())
@@ -194,11 +190,12 @@ void bind_engine(py::module_& module) {
       .def("pieces", &pieces, Unlocked())
       .def("hand_in", &PrivacyEngine::hand_in, Unlocked())
       .def("handed_out", &PrivacyEngine::handed_out)
-      .def("watch",
-           [](PrivacyEngine& engine, const Forward& forward, const at::Tensor& rows) {
-             return engine.watch(forward, rows);
-           },
-           Unlocked())
+      .def(
+          "watch",
+          [](PrivacyEngine& engine, const Forward& forward, const at::Tensor& rows) {
+            return engine.watch(forward, rows);
+          },
+          Unlocked())
       .def("weigh", &PrivacyEngine::weigh, Unlocked())
       .def("before_step", &PrivacyEngine::before_step, Unlocked())
       .def("forfeit", &PrivacyEngine::forfeit, Unlocked())
@@ -210,15 +207,17 @@ void bind_engine(py::module_& module) {
       .def("is_private", &PrivacyEngine::is_private)
       .def("ledger_run", &PrivacyEngine::ledger_run)
       .def("counts", &PrivacyEngine::counts, py::return_value_policy::copy)
-      .def("check",
-           [](PrivacyEngine& engine, const Forward& forward, const Loss& loss, const at::Tensor& rows) {
-             engine.check(forward, loss, rows, rows);
-           },
-           Unlocked())
-      .def("plan",
-           [](PrivacyEngine& engine, const Forward& forward, const Loss& loss, const at::Tensor& rows,
-              bool measure) { return engine.plan(forward, loss, rows, rows, {.measure = measure}); },
-           Unlocked());
+      .def(
+          "check",
+          [](PrivacyEngine& engine, const Forward& forward, const Loss& loss, const at::Tensor& rows) {
+            engine.check(forward, loss, rows, rows);
+          },
+          Unlocked())
+      .def(
+          "plan",
+          [](PrivacyEngine& engine, const Forward& forward, const Loss& loss, const at::Tensor& rows,
+             bool measure) { return engine.plan(forward, loss, rows, rows, {.measure = measure}); },
+          Unlocked());
 }
 
 }  // namespace
