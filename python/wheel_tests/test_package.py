@@ -49,3 +49,11 @@ def test_notebook(notebook, tmp_path):
 
 def test_there_are_four_notebooks():
     assert len(NOTEBOOKS) == 4
+
+
+def test_a_lightning_module(tmp_path):
+    pytest.importorskip("lightning")
+    done = subprocess.run([sys.executable, str(PYTHON / "examples" / "05_lightning.py")], capture_output=True, text=True,
+                          cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "60 steps" in done.stdout
