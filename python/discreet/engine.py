@@ -225,7 +225,7 @@ class PrivacyEngine(OpacusNames):
             if engine is not None:
                 engine._loss_seen = True
 
-        output.register_hook(look)
+        output.register_hook(look)  # type: ignore[no-untyped-call]
         return output
 
     def _check_model(self) -> None:
@@ -283,7 +283,7 @@ class PrivacyEngine(OpacusNames):
 
     def epsilon(self, delta: float) -> float:
         """Upper bound on epsilon at delta of all steps so far: this run alone, of a length that was fixed beforehand."""
-        return float(accounting._accounting.tightest_epsilon(self.event, self._options.relation, delta))
+        return float(accounting.epsilon_of(self.event, delta=delta, relation=self._options.relation))
 
     @property
     def event(self) -> accounting.Event:

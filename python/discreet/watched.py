@@ -33,11 +33,11 @@ class WatchedForward:
         return self._watch(self.plain, args, kwargs)
 
     def install(self) -> None:
-        self._model.forward = self  # type: ignore[method-assign]
+        self._model.forward = self
 
     def remove(self) -> None:
         if self._own:
-            self._model.forward = self.plain  # type: ignore[method-assign]
+            self._model.forward = self.plain
         else:
             del self._model.__dict__["forward"]
 
