@@ -18,7 +18,7 @@ import torch
 
 from . import accounting, built_for
 from .errors import Error, unsupported
-from .loader import Loader, Source
+from .loader import Loader, Source, used_up
 from .opacus_names import OpacusNames
 from .optimizer import before_each_step
 from .options import Clipping, Options
@@ -185,13 +185,14 @@ class PrivacyEngine(OpacusNames):
         if units is None and options.unit != "row":
             raise Error(f"the engine's unit is {options.unit!r}: give loader(units=), whose row each one is")
         numbers = [] if units is None else [int(unit) for unit in units]
-        if options.ledger_steps:
-            left = options.ledger_steps - engine.steps()
-            if left <= 0:
-                raise Error(f"the plan of {options.ledger_steps} steps is used up: make a plan for more with the next "
-                            "engine", "budget-exhausted")
-            draws = min(left, passes(options.batch_size, options.sample_size) if draws is None else draws)
-        return Loader(engine.pieces(source.count, numbers, draws, source.records), source, empty)
+        pieces = engine.pieces(source.count, numbers, draws, source.records)
+
+        def planned() -> bool:
+            return not options.ledger_steps or engine.steps() < options.ledger_steps
+
+        if not planned():
+            raise used_up()
+        return Loader(pieces, source, planned, empty)
 
     def _watch(self, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call of the model in training mode."""

@@ -70,11 +70,12 @@ class Source:
 class Loader:
     """Batches in one pass: draws times pieces. Each goes through the model and backward() exactly once before the next.
 
-    An empty draw is one row of zeros that belongs to nobody and adds nothing. Iterating again makes another pass.
+    An empty draw is one row of zeros that belongs to nobody and adds nothing. Iterating again makes another pass; where a
+    plan ends, so does the pass, and another one is refused.
     """
 
-    def __init__(self, pieces: Pieces, source: Source, empty: Any = None) -> None:
-        self._pieces, self._source, self._empty = pieces, source, empty
+    def __init__(self, pieces: Pieces, source: Source, planned: Callable[[], bool], empty: Any = None) -> None:
+        self._pieces, self._source, self._planned, self._empty = pieces, source, planned, empty
 
     @property
     def dataset(self) -> Any:
@@ -84,16 +85,26 @@ class Loader:
         return len(self._pieces)
 
     def __iter__(self) -> Iterator[Any]:
+        begun = False
         while True:
+            if not self._planned():
+                if begun:
+                    return
+                raise used_up()
             rows = self._pieces.next()
             if rows is None:
                 return
+            begun = True
             yield self._source.batch(rows) if rows.numel() else self._nobody()
 
     def _nobody(self) -> Any:
         if self._empty is None:
             self._empty = self._source.nobody()
         return map_tensors(self._empty, lambda tensor, path: tensor.clone())
+
+
+def used_up() -> Error:
+    return Error("the plan's steps are used up: make a plan for more, with another engine", "budget-exhausted")
 
 
 def _is_columns(data: Any) -> bool:

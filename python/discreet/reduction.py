@@ -23,12 +23,11 @@ def loss_in_progress() -> Optional[torch.Tensor]:
     """The loss whose backward() this thread is in."""
     frame: Optional[FrameType] = sys._getframe(1)
     while frame is not None:
-        if frame.f_code is torch.Tensor.backward.__code__:
-            found = frame.f_locals.get("self")
-            return found if isinstance(found, torch.Tensor) else None
         if frame.f_code is torch.autograd.backward.__code__:
-            tensors = frame.f_locals.get("tensors")
-            return tensors if isinstance(tensors, torch.Tensor) else None
+            started = frame.f_locals.get("tensors")
+            if isinstance(started, (tuple, list)) and len(started) == 1:
+                started = started[0]
+            return started if isinstance(started, torch.Tensor) else None
         frame = frame.f_back
     return None
 

@@ -126,9 +126,9 @@ def test_a_draw_that_was_dropped():
 def test_a_batch_cut_short():
     model = mlp()
     engine, _ = private(model, batch_size=20)
-    for x, y in engine.loader(data(), draws=1):
-        with refused("one row for each row|a row for each of the"):
-            model(x[:2])
+    x, _ = next(iter(engine.loader(data(), draws=1)))
+    with refused("one row for each row|a row for each of the"):
+        model(x[:2])
 
 
 def test_the_first_batch_shows_a_model_that_mixes_rows():

@@ -65,12 +65,13 @@ def test_a_state_belongs_to_one_training():
 
 def test_adaptive_clipping_goes_on_from_its_clip():
     model = mlp()
-    engine, optimizer = private(model, clipping=discreet.AdaptiveClipping(0.5, 0.3))
+    adaptive = discreet.AdaptiveClipping(0.5, 0.3, count_noise_multiplier=2.0)
+    engine, optimizer = private(model, clipping=adaptive)
     train(model, engine, optimizer, 5)
     assert engine.max_grad_norm != 1.0
     state = engine.state_dict()
     engine.detach()
-    again, _ = private(model, clipping=discreet.AdaptiveClipping(0.5, 0.3))
+    again, _ = private(model, clipping=adaptive)
     again.load_state_dict(state)
     assert again.max_grad_norm == state["max_grad_norm"]
 
@@ -103,7 +104,7 @@ def test_a_budget_is_a_plan_and_the_plan_is_kept():
     for _ in range(2):
         train(model, engine, optimizer, None)
     assert 0.99 * 3 < engine.epsilon(DELTA) <= 3
-    with pytest.raises(discreet.Error, match="plan of 10 steps is used up") as error:
+    with pytest.raises(discreet.Error, match="steps are used up") as error:
         engine.loader(data())
     assert error.value.kind == "budget-exhausted"
 
@@ -150,8 +151,8 @@ def test_a_run_goes_on_behind_its_last_charge(ledger):
     train(model, again, optimizer, 3)
     assert again.steps == 6
     last, _ = in_ledger(mlp(), ledger)
-    last.load_state_dict({**state, "steps": 6})
-    with pytest.raises(discreet.Error, match="is used up|is over"):
+    last.load_state_dict(state)
+    with pytest.raises(discreet.Error, match="is over"):
         last.loader(data())
 
 
