@@ -70,6 +70,13 @@ def test_a_target_is_kept_and_nearly_reached():
     assert 0.998 * 3 < accounting.epsilon(sample_rate=rate, noise_multiplier=1.1, steps=1000, delta=1e-5) <= 3
 
 
+def test_delta_is_the_upper_bound():
+    steps = dict(sample_rate=0.3, noise_multiplier=0.7, steps=2)
+    for epsilon in (0.5, 2.0):
+        lower, upper = accounting.Curve(accounting.Event.steps(0.3, 0.7, 2)).delta(epsilon)
+        assert lower < upper == accounting.delta(**steps, epsilon=epsilon)
+
+
 def test_plan():
     plan = accounting.plan(epsilon=3, delta=1e-5, sample_size=60000, batch_size=256, epochs=20)
     assert plan.steps == math.ceil(20 * 60000 / 256) and plan.sample_rate == 256 / 60000

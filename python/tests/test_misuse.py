@@ -149,6 +149,26 @@ def test_the_first_batch_shows_a_model_that_mixes_rows():
     model(torch.randn(ROWS, 6)).mean().backward()  # declared, not looked at
 
 
+@pytest.mark.parametrize("mode", ["graph", "exact_slow"])
+def test_so_does_one_of_words(mode):
+    class Mixes(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.words = nn.Embedding(9, 6)
+
+        def forward(self, tokens):
+            words = self.words(tokens).mean(1)
+            return words - words.detach().mean(0)
+
+    model, tokens = Mixes(), torch.arange(ROWS * 3).view(ROWS, 3) % 9
+    unaccounted(model, batch_size=ROWS, clip=1.0, grad_mode=mode)
+    if mode == "exact_slow":  # each unit by itself: nothing is there to mix with
+        model(tokens).mean().backward()
+        return
+    with refused("mixes samples"):
+        model(tokens)
+
+
 def test_batch_normalisation():
     model = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), nn.Linear(4, 3))
     unaccounted(model, batch_size=ROWS, clip=1.0)
