@@ -34,18 +34,18 @@ TEST_F(Binding, PiecesAreTheLoadersDraws) {
     sizes.push_back(batch.data.size(0));
     step(*made, batch);
   }
-  auto twin = std::make_shared<Net>();
-  net = twin;
-  optimizer = torch::optim::SGD(net->parameters(), 0.1);
-  const auto other = engine();
-  Pieces pieces = other->pieces(rows(), 4);
+  net = std::make_shared<Net>();
+  torch::optim::SGD its(net->parameters(), 0.1);
+  PrivacyEngine other(net, usual());
+  other.attach(its);
+  Pieces pieces = other.pieces(rows(), 4);
   EXPECT_EQ(pieces.size(), 4);
   std::vector<int64_t> drawn;
   while (const DrawPiece* piece = pieces.next()) {
-    EXPECT_EQ(other->handed_out(), std::max<int64_t>(1, piece->rows.size()));
-    drawn.push_back(std::max<int64_t>(1, piece->rows.size()));
-    step_on(*other, *piece);
-    EXPECT_EQ(other->handed_out(), 0);
+    drawn.push_back(std::max<int64_t>(1, static_cast<int64_t>(piece->rows.size())));
+    EXPECT_EQ(other.handed_out(), drawn.back());
+    step_on(other, *piece);
+    EXPECT_EQ(other.handed_out(), 0);
   }
   EXPECT_EQ(drawn, sizes);            // the same test seed
   EXPECT_NE(pieces.next(), nullptr);  // another pass
