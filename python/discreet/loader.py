@@ -76,6 +76,7 @@ class Loader:
 
     def __init__(self, pieces: Pieces, source: Source, planned: Callable[[], bool], empty: Any = None) -> None:
         self._pieces, self._source, self._planned, self._empty = pieces, source, planned, empty
+        self._handed = 0  # in this pass
 
     @property
     def dataset(self) -> Any:
@@ -86,6 +87,9 @@ class Loader:
 
     def __iter__(self) -> Iterator[Any]:
         begun = False
+        if self._handed == len(self):  # whoever counts batches does not ask for the end
+            self._pieces.next()
+            self._handed = 0
         while True:
             if not self._planned():
                 if begun:
@@ -93,8 +97,10 @@ class Loader:
                 raise used_up()
             rows = self._pieces.next()
             if rows is None:
+                self._handed = 0
                 return
             begun = True
+            self._handed += 1
             yield self._source.batch(rows) if rows.numel() else self._nobody()
 
     def _nobody(self) -> Any:

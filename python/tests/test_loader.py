@@ -1,4 +1,5 @@
 """Draws: Poisson, each consumed exactly once, of any data set."""
+import itertools
 import math
 
 import pytest
@@ -53,6 +54,17 @@ def test_a_pass_has_the_expected_number_of_draws():
             count += 1
         assert count == 5
     assert engine.steps == 10
+
+
+def test_a_pass_that_is_counted_out_is_followed_by_a_whole_one():
+    """As Lightning does: it takes len(loader) batches and does not ask for more."""
+    model = mlp()
+    engine, _ = private(model)
+    loader = engine.loader(data())
+    for finished in (5, 10, 15):
+        for x, y in itertools.islice(loader, len(loader)):
+            use(model, x, y)
+        assert engine.steps == finished
 
 
 def test_rows_are_drawn_independently():
