@@ -3,7 +3,7 @@ BUILD ?= build
 JOBS ?= $(shell nproc)
 DEMO := $(BUILD)/demo
 
-.PHONY: demo test program configure setup soak mutation sanitize wheel test-wheel bench bench-step bench-growth format format-check install clean
+.PHONY: demo test program configure setup soak mutation sanitize wheel test-wheel python-wheel bench bench-step bench-growth format format-check install clean
 
 demo: program
 	@rm -rf $(DEMO)/fashion-mnist.discreet $(DEMO)/fashion-mnist.owner.html $(DEMO)/fashion-mnist.discreet.run
@@ -43,14 +43,22 @@ sanitize: setup
 # The same sources against the newest PyTorch that is tested, from PyPI (4.8 GB).
 wheel: setup
 	[ -e $(BUILD)-wheel/venv/bin/python ] || python3 -m venv $(BUILD)-wheel/venv
-	$(BUILD)-wheel/venv/bin/pip install --quiet torch==2.11.0 numpy
+	$(BUILD)-wheel/venv/bin/pip install --quiet torch==2.11.0 numpy pytest
 	cmake -G Ninja -S . -B $(BUILD)-wheel \
 	  -DLIBTORCH="$$($(BUILD)-wheel/venv/bin/python -c 'import os, torch; print(os.path.dirname(torch.__file__))')"
 
 test-wheel: wheel
 	@tools/peers $(BUILD)-wheel
+	@tools/rivals $(BUILD)-wheel
+	@tools/python_peers $(BUILD)-wheel/venv
 	cmake --build $(BUILD)-wheel --parallel $(JOBS)
 	ctest --test-dir $(BUILD)-wheel --output-on-failure --parallel $(JOBS)
+	tools/torch_versions $(BUILD)-versions
+
+# A wheel of the Python package for the PyTorch that PYTHON has, into dist/.
+PYTHON ?= python3
+python-wheel:
+	$(PYTHON) -m pip wheel --no-deps --wheel-dir dist ./python
 
 # Every measurement beside its rival, one after another; a few minutes on a machine that does nothing else.
 bench: configure

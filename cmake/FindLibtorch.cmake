@@ -31,6 +31,9 @@ if(Libtorch_FOUND AND NOT TARGET Libtorch::Libtorch)
   # The wheel's libtorch.so exports parts of std::filesystem that crash when called (seen in 2.11: remove_all).
   # With libstdc++ named first, the loader finds the real ones first.
   target_link_libraries(Libtorch::Libtorch INTERFACE -Wl,--no-as-needed stdc++ ${_torch_libraries} -Wl,--as-needed)
+  # Without it at::parallel_for, which is in a header, runs on one thread. At run time the runtime is libtorch's own.
+  target_compile_options(Libtorch::Libtorch INTERFACE -fopenmp)
+  target_link_libraries(Libtorch::Libtorch INTERFACE gomp)
   if(LIBTORCH)
     target_link_options(Libtorch::Libtorch INTERFACE "-Wl,-rpath,${LIBTORCH}/lib")
   endif()

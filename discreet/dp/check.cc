@@ -82,7 +82,9 @@ void check_layout(const Tensor& output, const std::vector<TrainedParameter>& par
   std::vector<libtorch::Edge> edges;
   for (const UseNode& node : nodes) edges.emplace_back(node.node, 0);
   const int64_t samples = output.size(graph.batch_dimension);
-  const Tensor multipliers = at::rand({samples}, output.options().dtype(at::kDouble)) + 0.5;
+  // Powers of two, all different: exact in any precision.
+  const Tensor multipliers =
+      at::exp2(at::randperm(samples, output.options().dtype(at::kDouble)) - samples / 2);
   std::vector<int64_t> shape(output.dim(), 1);
   shape[graph.batch_dimension] = samples;
   const Tensor gradient = at::randn(output.sizes(), output.options());

@@ -99,13 +99,13 @@ void PrivacyEngine::State::join() {
   for (const auto& buffer : model->named_buffers()) take_from_first(processes, buffer.value());
 }
 
-PoissonDraws PrivacyEngine::State::own_draws(const Loader::Fetch& fetch, int64_t rows,
-                                             const std::vector<int64_t>& units, int64_t draws) {
+PoissonDraws PrivacyEngine::State::own_draws(const Rows& rows, int64_t draws) {
+  const std::vector<int64_t>& units = rows.units;
   Processes& processes = *options.processes;
   const bool whole = options.placement == Placement::kWholeOnEach;
   std::vector<int64_t> records;
   if (whole || units.empty())
-    for_each_record(fetch, rows, [&](const std::string& bytes) {
+    rows.for_each_record([&](const std::string& bytes) {
       records.push_back(static_cast<int64_t>(std::stoull(sha256_hex(bytes).substr(0, 16), nullptr, 16)));
     });
   Agreement same("loader()");
@@ -117,7 +117,7 @@ PoissonDraws PrivacyEngine::State::own_draws(const Loader::Fetch& fetch, int64_t
     same.add("the units", bytes_of(units.data(), units.size() * sizeof(int64_t)));
   }
   same.check(processes);
-  const PoissonDraws all(rows, units);
+  const PoissonDraws all(rows.count, units);
   if (whole) return all.share(processes.rank(), processes.size());
 
   const std::vector<at::Tensor> held = gather(processes, distinct(units.empty() ? records : units));

@@ -36,13 +36,15 @@ struct PrivacyEngine::State : std::enable_shared_from_this<PrivacyEngine::State>
   void add_unit(const at::Tensor& output, const at::Tensor& gradient, double weight);
   void check_frozen() const;  // no parameter is trained that the engine does not know
   void release();
-  void enter_in_ledger(const Loader::Fetch& fetch, int64_t rows, bool units);
+  void charge(int64_t step);
+  void settle_after(int64_t step);  // where it was the last one
+  void enter_in_ledger(const Rows& rows);
+  void go_on_in_ledger(const Event& plan, const DatasetSketch& sketch);
   Event step_event() const;
 
   // With several processes (engine_processes.cc).
   void join();  // agrees on options, takes the model of process 0
-  PoissonDraws own_draws(const Loader::Fetch& fetch, int64_t rows, const std::vector<int64_t>& units,
-                         int64_t draws);
+  PoissonDraws own_draws(const Rows& rows, int64_t draws);
   void add_up(ClippedSum& sum, int64_t step);  // over all processes
   // From process 0 to the others.
   void hand_round(std::vector<at::Tensor>& released, double& next_clip);

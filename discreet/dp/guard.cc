@@ -7,16 +7,21 @@
 
 namespace discreet {
 
-RawGradientGuard::RawGradientGuard(const std::vector<TrainedParameter>& parameters) {
+RawGradientGuard::RawGradientGuard(const std::vector<TrainedParameter>& parameters,
+                                   const InBackward& in_backward) {
   for (const TrainedParameter& parameter : parameters) {
-    const auto stop = [name = parameter.name, paused = paused_](const at::TensorBase&) {
-      if (*paused > 0) return;
+    const auto refuse = [name = parameter.name] {
       throw Error(
           ErrorKind::kUnsupported,
           "a gradient reached parameter '" + name +
               "' round the privacy engine: the loss may depend on it only through the watched output (no "
               "regulariser in the loss: use the optimizer's weight_decay; no second output; no sub-module "
               "called directly)");
+    };
+    const auto stop = [refuse, in_backward, paused = paused_](const at::TensorBase&) {
+      if (*paused > 0) return;
+      if (in_backward) in_backward(refuse);
+      refuse();
     };
     hooks_.emplace_back(parameter.tensor, parameter.tensor.register_hook(stop));
   }

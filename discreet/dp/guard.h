@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -14,6 +15,9 @@
 #include "discreet/dp/graph.h"
 
 namespace discreet {
+
+// Runs what it is given, once.
+using InBackward = std::function<void(const std::function<void()>& work)>;
 
 // Throws kUnsupported out of backward() when any gradient reaches a trained parameter, other than on the
 // engine's own behalf. Off when destroyed.
@@ -31,7 +35,9 @@ class RawGradientGuard {
     std::shared_ptr<std::atomic<int>> paused_;
   };
 
-  explicit RawGradientGuard(const std::vector<TrainedParameter>& parameters);
+  // in_backward: runs the throw; empty: nothing does.
+  explicit RawGradientGuard(const std::vector<TrainedParameter>& parameters,
+                            const InBackward& in_backward = {});
   ~RawGradientGuard();
   RawGradientGuard(const RawGradientGuard&) = delete;
   RawGradientGuard& operator=(const RawGradientGuard&) = delete;

@@ -12,8 +12,7 @@ std::vector<int64_t> units_of(const Dataset& dataset) {
   return units;
 }
 
-void for_each_record(const Loader::Fetch& fetch, int64_t rows,
-                     const std::function<void(const std::string& bytes)>& visit) {
+void for_each_record(const Loader::Fetch& fetch, int64_t rows, const Rows::Visit& visit) {
   constexpr int64_t kRowsAtOnce = 256;
   const auto bytes = [](const at::Tensor& row) {
     return std::string(static_cast<const char*>(row.data_ptr()), row.nbytes());
@@ -27,14 +26,17 @@ void for_each_record(const Loader::Fetch& fetch, int64_t rows,
   }
 }
 
+const DrawPiece* Pieces::next() {
+  const bool last = handed_ == size_;
+  const DrawPiece* piece = next_(draws_, last);
+  handed_ = last ? 0 : handed_ + 1;
+  return piece;
+}
+
 void Loader::advance() {
-  done_ = handed_ == batches_;
-  const DrawPiece* piece = next_(draws_, done_);
-  if (done_) {
-    handed_ = 0;
-    return;
-  }
-  ++handed_;
+  const DrawPiece* piece = pieces_.next();
+  done_ = piece == nullptr;
+  if (done_) return;
   if (!piece->rows.empty()) {
     batch_ = fetch_(piece->rows);
     return;

@@ -16,6 +16,39 @@
 
 namespace discreet {
 
+// What draws are made of.
+struct Rows {
+  using Visit = std::function<void(const std::string& bytes)>;
+
+  int64_t count = 0;
+  std::vector<int64_t> units = {};  // an identifier of the unit of each row; empty: every row is a unit
+  // The bytes of each row with its target, in order: by them a ledger knows a data set again, and processes
+  // compare what they hold.
+  std::function<void(const Visit&)> for_each_record = {};
+};
+
+// The draws of one pass, piece by piece, as numbers of rows.
+class Pieces {
+ public:
+  // The next piece, valid until the call after; null at the end, after which another pass begins. Checks that
+  // the piece before was used exactly once.
+  const DrawPiece* next();
+
+  // In one pass: draws times pieces.
+  int64_t size() const { return size_; }
+
+ private:
+  friend class PrivacyEngine;
+  // The engine's next piece, or a last look at the one before.
+  using Next = std::function<const DrawPiece*(const std::shared_ptr<const PoissonDraws>& draws, bool last)>;
+  Pieces(std::shared_ptr<const PoissonDraws> draws, int64_t size, Next next)
+      : draws_(std::move(draws)), size_(size), next_(std::move(next)) {}
+
+  std::shared_ptr<const PoissonDraws> draws_;
+  int64_t size_, handed_ = 0;
+  Next next_;
+};
+
 class Loader {
  public:
   using Fetch = std::function<Batch(const std::vector<int64_t>& rows)>;
@@ -43,20 +76,15 @@ class Loader {
   std::default_sentinel_t end() const { return {}; }
 
   // Batches in one pass: draws times pieces.
-  int64_t size() const { return batches_; }
+  int64_t size() const { return pieces_.size(); }
 
  private:
   friend class PrivacyEngine;
-  // next: the engine's next piece, or nothing at the end.
-  using Next = std::function<const DrawPiece*(const std::shared_ptr<const PoissonDraws>& draws, bool last)>;
-  Loader(Fetch fetch, std::shared_ptr<const PoissonDraws> draws, int64_t batches, Next next)
-      : fetch_(std::move(fetch)), draws_(std::move(draws)), batches_(batches), next_(std::move(next)) {}
+  Loader(Fetch fetch, Pieces pieces) : fetch_(std::move(fetch)), pieces_(std::move(pieces)) {}
   void advance();
 
   Fetch fetch_;
-  std::shared_ptr<const PoissonDraws> draws_;
-  int64_t batches_, handed_ = 0;
-  Next next_;
+  Pieces pieces_;
   Batch batch_, placeholder_;
   bool done_ = false;
 };
@@ -75,8 +103,7 @@ inline int64_t count_rows(const Dataset& dataset) {
 std::vector<int64_t> units_of(const Dataset& dataset);
 
 // The bytes of each row with its target, in order.
-void for_each_record(const Loader::Fetch& fetch, int64_t rows,
-                     const std::function<void(const std::string& bytes)>& visit);
+void for_each_record(const Loader::Fetch& fetch, int64_t rows, const Rows::Visit& visit);
 
 // A data set of torch::data with random access: get_batch(indices) gives one example, or a list of examples
 // of equal shapes.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <set>
 
 #include "discreet/accounting/accountant.h"
@@ -20,7 +21,8 @@ void validate(const PrivacyOptions& o) {
   if (o.batch_size < 1) refuse("batch_size must be at least 1");
   if (!std::isfinite(o.sample_size) || o.sample_size < static_cast<double>(o.batch_size))
     refuse("sample_size must be a finite number not below batch_size: the sample rate is their quotient");
-  if (!(o.noise_multiplier > 0) || !std::isfinite(o.noise_multiplier))
+  const bool no_noise = o.unaccounted && o.noise_multiplier == 0;
+  if ((!(o.noise_multiplier > 0) && !no_noise) || !std::isfinite(o.noise_multiplier))
     refuse("noise_multiplier must be a finite number above 0: without noise nothing is private");
   if (!(o.max_grad_norm > 0) || !std::isfinite(o.max_grad_norm))
     refuse("max_grad_norm must be a finite number above 0");
@@ -34,8 +36,10 @@ void validate(const PrivacyOptions& o) {
     refuse("norm_way: GradMode::kExactSlow asks no rule");
   if (o.steps_before < 0) refuse("steps_before must not be negative");
   if (!o.ledger.empty()) {
+    if (o.unaccounted) refuse("unaccounted: an engine that accounts for nothing has no ledger");
     if (o.charge) refuse("give either ledger or charge, not both");
-    if (o.steps_before != 0) refuse("a run in a ledger starts at its first step: steps_before must be 0");
+    if (o.steps_before != 0 && o.ledger_run.empty())
+      refuse("a run in a ledger starts at its first step: steps_before must be 0, unless ledger_run goes on");
     if (o.ledger_steps < 1) refuse("ledger_steps must be at least 1: the ledger reserves the whole training");
     if (!(o.ledger_delta > 0 && o.ledger_delta < 1)) refuse("ledger_delta must lie between 0 and 1");
     if (o.ledger_dataset.empty()) refuse("ledger_dataset must give the data set's label in the ledger");
@@ -63,6 +67,15 @@ std::optional<AdaptiveClip> adaptive_clip(const PrivacyOptions& o) {
                       o.max_grad_norm);
 }
 
+// With `unaccounted` and a noise_multiplier of 0.
+std::vector<at::Tensor> without_noise(const ClippedSum& sum, double normaliser,
+                                      const std::vector<TrainedParameter>& parameters) {
+  std::vector<at::Tensor> result = sum.tensors();
+  for (size_t p = 0; p < result.size(); ++p)
+    result[p] = (result[p] / normaliser).to(parameters[p].tensor.scalar_type());
+  return result;
+}
+
 // `which` of the streams of this process: the others' test streams differ.
 RandomStream stream(const PrivacyOptions& options, uint64_t which) {
   if (!options.seed_for_tests) return RandomStream::from_kernel();
@@ -79,7 +92,7 @@ PrivacyEngine::State::State(std::shared_ptr<torch::nn::Module> trained_model, Pr
       clipper(trained_parameters(*model), options.max_grad_norm, options.clipping,
               {options.batch_dimension, options.rules, options.norm_way}),
       adaptive_clip(discreet::adaptive_clip(options)),
-      raw_gradients(clipper.parameters()),
+      raw_gradients(clipper.parameters(), options.in_backward),
       gradients(clipper.parameters()),
       buffers(*model, options.independent_buffers),
       sampling(stream(options, 0)),
@@ -118,22 +131,20 @@ void PrivacyEngine::accumulate(int64_t k) {
   state_->pieces_per_draw = k;
 }
 
-Loader PrivacyEngine::make_loader(Loader::Fetch fetch, int64_t rows, const std::vector<int64_t>& units,
-                                  std::optional<int64_t> draws) {
+Pieces PrivacyEngine::pieces(Rows rows, std::optional<int64_t> draws) {
   State& state = *state_;
   if (!state.attached)
     refuse("attach(optimizer) comes before loader(): it checks which parameters are trained");
-  if (rows < 1) refuse("the data set has no rows");
+  if (rows.count < 1) refuse("the data set has no rows");
   const auto [batch_size, sample_size] = std::pair(state.options.batch_size, state.options.sample_size);
   const int64_t count = draws.value_or(std::llround(sample_size / static_cast<double>(batch_size)));
   if (count < 0) refuse("the number of draws must not be negative");
   auto poisson = std::make_shared<const PoissonDraws>(
-      state.options.processes ? state.own_draws(fetch, rows, units, count) : PoissonDraws(rows, units));
+      state.options.processes ? state.own_draws(rows, count) : PoissonDraws(rows.count, rows.units));
   if (!state.options.ledger.empty())
-    state.on_first("enter the run in the ledger",
-                   [&] { state.enter_in_ledger(fetch, rows, !units.empty()); });
+    state.on_first("enter the run in the ledger", [&] { state.enter_in_ledger(rows); });
   state.latest = poisson;
-  return Loader(std::move(fetch), std::move(poisson), count * state.pieces_per_draw,
+  return Pieces(std::move(poisson), count * state.pieces_per_draw,
                 [state_kept = state_](const std::shared_ptr<const PoissonDraws>& source, bool last) {
                   return state_kept->next_piece(source, last);
                 });
@@ -172,6 +183,36 @@ const DrawPiece* PrivacyEngine::State::next_piece(const std::shared_ptr<const Po
   buffers.remember();
   phase = Phase::kHandedOut;
   return &pieces[next++];
+}
+
+void PrivacyEngine::hand_in(int64_t rows) {
+  State& state = *state_;
+  if (!state.options.unaccounted)
+    refuse("hand_in() is for engines that are unaccounted: others make their draws themselves (loader())");
+  if (!state.attached)
+    refuse("attach(optimizer) comes before hand_in(): it checks which parameters are trained");
+  if (rows < 1) refuse("hand_in: a batch has at least 1 row");
+  if (state.phase != Phase::kIdle)
+    refuse("batch " + std::to_string(state.draw) +
+           " was handed in but not used: watch() and backward() first");
+  state.gradients.check();
+  if (state.draw > 0) state.buffers.check();
+  if (state.next == static_cast<int64_t>(state.pieces.size())) {
+    state.pieces.assign(state.pieces_per_draw, {});
+    state.next = 0;
+    ++state.draw;
+  }
+  DrawPiece& piece = state.pieces[state.next++];
+  piece.rows.resize(rows);
+  std::iota(piece.rows.begin(), piece.rows.end(), int64_t{0});
+  piece.unit_starts = piece.rows;
+  state.buffers.remember();
+  state.phase = Phase::kHandedOut;
+}
+
+int64_t PrivacyEngine::handed_out() const {
+  if (state_->phase != Phase::kHandedOut) return 0;
+  return std::max<int64_t>(1, static_cast<int64_t>(state_->pieces[state_->next - 1].rows.size()));
 }
 
 torch::Tensor PrivacyEngine::watch(const torch::Tensor& output) {
@@ -236,7 +277,8 @@ torch::Tensor PrivacyEngine::State::cut(std::vector<at::Tensor> outputs) {
                      used_ticket = ++ticket](const at::TensorBase& gradient) {
     const std::shared_ptr<State> engine = weak.lock();
     if (!engine) throw Error(ErrorKind::kUnsupported, "the privacy engine of this output no longer exists");
-    engine->backward(graph, at::Tensor(gradient), used_ticket);
+    const auto work = [&] { engine->backward(graph, at::Tensor(gradient), used_ticket); };
+    engine->options.in_backward ? engine->options.in_backward(work) : work();
   });
   phase = Phase::kWatched;
   return cut;
@@ -334,29 +376,62 @@ void PrivacyEngine::State::release() {
   std::vector<at::Tensor> released;
   double next_clip = clipper.max_grad_norm();
   on_first("charge or release step " + std::to_string(step), [&] {
-    if (ledger) ledger->charge_steps(ledger_run, step);
-    if (options.charge) options.charge(step);
-    steps = step;  // charged: from here on it counts, whatever happens
-    released = add_noise(std::move(sum), noise_multiplier, static_cast<double>(options.batch_size),
-                         clipper.parameters(), noise);
+    charge(step);
+    const auto batch_size = static_cast<double>(options.batch_size);
+    released = noise_multiplier == 0
+                   ? without_noise(sum, batch_size, clipper.parameters())
+                   : add_noise(std::move(sum), noise_multiplier, batch_size, clipper.parameters(), noise);
     if (adaptive_clip) next_clip = adaptive_clip->next(next_clip, count, noise);
   });
   if (options.processes) hand_round(released, next_clip);
   gradients.set(released);
   if (adaptive_clip) clipper.set_max_grad_norm(next_clip);
-  if (ledger && step == options.ledger_steps) {
-    const RunRecord run = ledger->run(ledger_run);
-    ledger->settle(ledger_run, run.epsilon, run.delta, "");  // no certificate: the engine makes no package
-  }
+  settle_after(step);
+}
+
+void PrivacyEngine::State::charge(int64_t step) {
+  if (ledger) ledger->charge_steps(ledger_run, step);
+  if (options.charge) options.charge(step);
+  steps = step;  // from here on it counts, whatever happens
+}
+
+void PrivacyEngine::State::settle_after(int64_t step) {
+  if (!ledger || step != options.ledger_steps) return;
+  const RunRecord run = ledger->run(ledger_run);
+  ledger->settle(ledger_run, run.epsilon, run.delta, "");  // no certificate: the engine makes no package
+}
+
+void PrivacyEngine::before_step() const {
+  if (state_->phase != Phase::kIdle)
+    throw Error(ErrorKind::kUnsupported,
+                "optimizer.step() before backward(): draw " + std::to_string(state_->draw) +
+                    " was handed out, and its loss has not gone backward through the watched output");
+  state_->gradients.check();
+}
+
+void PrivacyEngine::forfeit() {
+  State& state = *state_;
+  if (!state.unused_pieces()) return;
+  if (state.options.processes)
+    throw Error(ErrorKind::kUnsupported, "forfeit(): the other processes still count on this draw");
+  state.charge(state.steps + 1);
+  state.clipper.take();
+  state.gradients.set({});
+  state.pieces.clear();
+  state.next = 0;
+  state.weights = at::Tensor();
+  state.phase = Phase::kIdle;
+  state.settle_after(state.steps);
 }
 
 // The first data set is the one that the run is reserved for; every other one has to be recognised as it.
-void PrivacyEngine::State::enter_in_ledger(const Loader::Fetch& fetch, int64_t rows, bool units) {
+void PrivacyEngine::State::enter_in_ledger(const Rows& rows) {
+  const bool units = !rows.units.empty();
   if (units && options.ledger_unit_column.empty())
     refuse("ledger_unit_column must name the column of the units: a ledger adds up runs of one unit only");
   if (!ledger) ledger.emplace(Ledger::open(options.ledger));
   DatasetSketch sketch = ledger->new_sketch();
-  for_each_record(fetch, rows, [&](const std::string& bytes) { sketch.add(bytes); });
+  rows.for_each_record([&](const std::string& bytes) { sketch.add(bytes); });
   if (ledger_sketch) {
     if (ledger_sketch->similarity(sketch) < Ledger::kSameSimilarity)
       refuse("loader(): this run is charged to '" + options.ledger_dataset +
@@ -364,6 +439,11 @@ void PrivacyEngine::State::enter_in_ledger(const Loader::Fetch& fetch, int64_t r
     return;
   }
   const Event plan = Event::repeated(step_event(), options.ledger_steps);
+  if (!options.ledger_run.empty()) {
+    go_on_in_ledger(plan, sketch);
+    ledger_sketch.emplace(std::move(sketch));
+    return;
+  }
   const double epsilon = tightest_epsilon(plan, options.relation, options.ledger_delta).epsilon;
   ledger_run = ledger->reserve({.dataset = ledger->identify(sketch, options.ledger_dataset),
                                 .epsilon = epsilon,
@@ -381,6 +461,24 @@ void PrivacyEngine::State::enter_in_ledger(const Loader::Fetch& fetch, int64_t r
   ledger_sketch.emplace(std::move(sketch));
 }
 
+void PrivacyEngine::State::go_on_in_ledger(const Event& plan, const DatasetSketch& sketch) {
+  const RunRecord run = ledger->run(options.ledger_run);
+  const std::string name = "ledger_run '" + options.ledger_run + "'";
+  if (run.status != "reserved") refuse(name + " is over (" + run.status + "): it cannot go on");
+  if (run.planned_steps != options.ledger_steps || run.relation != options.relation ||
+      run.delta != options.ledger_delta || Event::from_json(run.training_event) != plan)
+    refuse(name +
+           " is another training: batch_size, sample_size, noise_multiplier, relation, ledger_steps and "
+           "ledger_delta must be as they were");
+  if (ledger->dataset(run.dataset).id != ledger->dataset(ledger->identify(sketch, options.ledger_dataset)).id)
+    refuse("loader(): " + name + " is charged to another data set than this one");
+  if (run.charged_steps < options.steps_before)
+    throw Error(ErrorKind::kDataLoss,
+                name + " has fewer charged steps than steps_before: the ledger is older");
+  ledger_run = run.id;
+  steps = run.charged_steps;
+}
+
 Event PrivacyEngine::State::step_event() const {
   return Event::poisson_sampled(static_cast<double>(options.batch_size) / options.sample_size,
                                 Event::gaussian(options.noise_multiplier));
@@ -391,6 +489,8 @@ double PrivacyEngine::epsilon(double delta) const {
 }
 
 Event PrivacyEngine::event() const {
+  if (state_->options.unaccounted)
+    throw Error(ErrorKind::kUnsupported, "unaccounted: nothing was accounted for, so there is no epsilon");
   return Event::repeated(state_->step_event(), state_->steps);
 }
 int64_t PrivacyEngine::steps() const {
@@ -405,7 +505,7 @@ double PrivacyEngine::gradient_stddev() const {
   return noise * state_->clipper.sensitivity() / static_cast<double>(state_->options.batch_size);
 }
 bool PrivacyEngine::is_private() const {
-  return state_->noise.is_private() && state_->sampling.is_private();
+  return !state_->options.unaccounted && state_->noise.is_private() && state_->sampling.is_private();
 }
 const std::string& PrivacyEngine::ledger_run() const {
   return state_->ledger_run;

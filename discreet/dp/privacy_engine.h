@@ -40,6 +40,7 @@
 #include "discreet/dp/adaptive_clip.h"
 #include "discreet/dp/clip.h"
 #include "discreet/dp/clip_plan.h"
+#include "discreet/dp/guard.h"
 #include "discreet/dp/loader.h"
 #include "discreet/dp/processes.h"
 
@@ -102,6 +103,9 @@ struct PrivacyOptions {
   std::string ledger = {};
   std::string ledger_dataset = {};      // the data set's label in the ledger
   std::string ledger_unit_column = {};  // what the units are called there, where loader() is given units
+  // A run that was reserved for this training by an engine before this one: it goes on behind its last
+  // charged step, which may be beyond steps_before.
+  std::string ledger_run = {};
   int64_t ledger_steps = 0;
   double ledger_delta = 1e-5;
 
@@ -123,6 +127,14 @@ struct PrivacyOptions {
 
   // Same draws and noise every time. Not private, and is_private() says so.
   std::optional<uint64_t> seed_for_tests = {};
+
+  // For tests and study: batches of any origin are taken by hand_in(), noise_multiplier may be 0. Nothing is
+  // accounted for: epsilon() and event() refuse, is_private() is false.
+  bool unaccounted = false;
+
+  // Runs what the engine does inside of backward(), its refusals among them; must call `work` once. A binding
+  // to another language turns errors into that language's there.
+  InBackward in_backward = {};
 };
 
 class PrivacyEngine {
@@ -149,9 +161,21 @@ class PrivacyEngine {
   // release is pure noise.
   template <typename Source>
   Loader loader(Source& dataset, std::optional<int64_t> draws = {}, const std::vector<int64_t>& units = {}) {
-    return make_loader(make_fetch(dataset), count_rows(dataset), units.empty() ? units_of(dataset) : units,
-                       draws);
+    const Loader::Fetch fetch = make_fetch(dataset);
+    const int64_t rows = count_rows(dataset);
+    return Loader(fetch, pieces({rows, units.empty() ? units_of(dataset) : units,
+                                 [=](const Rows::Visit& visit) { for_each_record(fetch, rows, visit); }},
+                                draws));
   }
+  // The same draws for data that no Loader can hold: the caller fetches the rows. For a piece without rows it
+  // makes up one that belongs to nobody.
+  Pieces pieces(Rows rows, std::optional<int64_t> draws = {});
+
+  // With `unaccounted`: a batch of the caller's own, of so many rows, each a unit, as the next piece.
+  void hand_in(int64_t rows);
+
+  // Rows of the batch that was handed out and not yet watched; 1 for a piece without rows; 0: there is none.
+  int64_t handed_out() const;
 
   // The output of the training forward, [rows handed out, ...], cut off from its graph: backward() on a loss
   // of it ends here, where the engine clips and, for the last piece, adds noise and sets the gradients.
@@ -175,6 +199,14 @@ class PrivacyEngine {
   // on nothing of the others. Without it each counts 1. (Weights within the loss act before the clip and need
   // no declaration.)
   void weigh(const torch::Tensor& weights);
+
+  // For a hook that optimizers run before their step: throws where a draw is not through backward() yet, and
+  // where a gradient was changed since its release, which the next draw would notice too late.
+  void before_step() const;
+
+  // Gives up the present draw, where a step was interrupted: it is charged as if it had been released, and
+  // nothing is. Does nothing between draws. kUnsupported with several processes.
+  void forfeit();
 
   // Upper bound on epsilon at delta of all steps so far, steps_before included: this run alone. It holds for
   // a number of steps that was fixed beforehand; a loop that stops when this reaches a limit, or when results
@@ -217,8 +249,6 @@ class PrivacyEngine {
   friend class Loader;
   torch::Tensor watch_forward(const std::function<torch::Tensor(torch::Tensor)>& forward,
                               const torch::Tensor& x);
-  Loader make_loader(Loader::Fetch fetch, int64_t rows, const std::vector<int64_t>& units,
-                     std::optional<int64_t> draws);
   struct State;
   std::shared_ptr<State> state_;
 };

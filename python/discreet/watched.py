@@ -1,0 +1,176 @@
+"""The cut between a model and its loss: forward() of an unmodified module, whose outputs become the engine's.
+
+One watched tensor is handed to the engine as it is. Several, [rows, ...] each, are laid side by side as [rows, numbers],
+and what the engine gives back is taken apart again: so all of them have one gradient, and a unit has one norm.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+from typing import Any, Callable
+
+import torch
+
+from .errors import Error, unsupported
+from .tree import map_tensors, tensors
+
+
+class WatchedForward:
+    """Takes the place of model.forward. A copy or a pickle of the model has its own, plain forward again."""
+
+    def __init__(self, model: torch.nn.Module, watch: Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]],
+                                                               Any]) -> None:
+        self.plain: Callable[..., Any] = model.forward
+        self._model = model
+        self._watch = watch
+        self._own = "forward" in model.__dict__
+        functools.update_wrapper(self, self.plain)  # signature and words
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not (self._model.training and torch.is_grad_enabled()):
+            return self.plain(*args, **kwargs)
+        return self._watch(self.plain, args, kwargs)
+
+    def install(self) -> None:
+        self._model.forward = self
+
+    def remove(self) -> None:
+        if self._own:
+            self._model.forward = self.plain
+        else:
+            del self._model.__dict__["forward"]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return plain_forward(memo[id(self._model)])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return plain_forward, (self._model,)
+
+
+def plain_forward(model: torch.nn.Module) -> Any:
+    return types.MethodType(type(model).forward, model)
+
+
+class Call:
+    """One call of a model: of the whole batch, or of rows of it that the engine chooses.
+
+    batch: the dimension of inputs and outputs that is the rows. An input without so many rows there goes to every
+    call as it is.
+    """
+
+    def __init__(self, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], rows: int, batch: int,
+                 apart: bool = False) -> None:
+        self.all_rows = torch.arange(rows)
+        self._forward, self._inputs = forward, (args, kwargs)
+        self._rows, self._batch, self._apart = rows, batch, apart
+        self._result: Any = None
+        self._parts: dict[int, torch.Tensor] = {}  # what is watched by identity, in order
+
+    def output(self, chosen: torch.Tensor) -> torch.Tensor:
+        """What is watched when the model is called with these rows, int64 [rows], in one tensor."""
+        everything = chosen.numel() == self._rows and chosen.data_ptr() == self.all_rows.data_ptr()
+        args, kwargs = self._inputs if everything else self._choose(chosen)
+        self._result = self._forward(*args, **kwargs)
+        found = self._find(chosen.numel())
+        self._parts = {id(tensor): tensor for _, tensor in found}
+        if len(self._parts) == 1:
+            return found[0][1]
+        return self._join(found, chosen.numel())
+
+    def _find(self, rows: int) -> list[tuple[str, torch.Tensor]]:
+        """What is watched, with its path."""
+        found = []
+        for path, tensor in tensors(self._result):
+            if not tensor.is_floating_point():
+                continue
+            if torch.is_grad_enabled():
+                watched = tensor.grad_fn is not None
+            else:  # only looked at, and nothing has a graph
+                watched = self._has_rows(tensor, rows)
+            if watched:
+                found.append((path, tensor))
+            elif self._apart and torch.is_grad_enabled():
+                raise unsupported(f"grad_mode 'exact_slow' runs the model on each unit, and its output {_name(path)} has "
+                                  "no graph that would put the units together again: let the model give only what the "
+                                  "loss needs")
+        if not found:
+            raise unsupported(f"the model gives no tensor with a row for each of the {rows} rows that were handed out, in "
+                              f"its dimension {self._batch}, that depends on its parameters (detached? under no_grad? a "
+                              "loss that the model computes itself?)")
+        return found
+
+    def _has_rows(self, tensor: torch.Tensor, rows: int) -> bool:
+        return tensor.dim() > self._batch and tensor.size(self._batch) == rows
+
+    def rebuild(self, cut: torch.Tensor) -> Any:
+        """The model's result with every watched tensor taken from the cut."""
+        if len(self._parts) == 1:
+            replaced = {identity: cut for identity in self._parts}
+        else:
+            replaced = self._split(cut)
+        return map_tensors(self._result, lambda tensor, path: replaced.get(id(tensor), tensor))
+
+    def target(self, targets: Any, chosen: torch.Tensor) -> Any:
+        """Rows of what a loss compares with; the rows are its first dimension."""
+        return map_tensors(targets, lambda tensor, path: tensor.index_select(0, chosen.to(tensor.device)))
+
+    def _choose(self, chosen: torch.Tensor) -> Any:
+        replaced = chosen != self.all_rows if chosen.numel() == self._rows else torch.zeros(0, dtype=torch.bool)
+        count = 0
+
+        def pick(tensor: torch.Tensor, path: str) -> torch.Tensor:
+            nonlocal count
+            if not self._has_rows(tensor, self._rows):
+                return tensor
+            count += 1
+            picked = tensor.index_select(self._batch, chosen.to(tensor.device))
+            if tensor.is_floating_point() and bool(replaced.any()):  # something else of the same kind
+                other = replaced.to(tensor.device).view([-1] + [1] * (tensor.dim() - self._batch - 1))
+                picked = torch.where(other, picked * -1.5 + 0.25, picked)
+            return picked
+
+        inputs = map_tensors(self._inputs, pick)
+        if count == 0:
+            raise unsupported(f"no input of the model is a tensor with {self._rows} rows in its dimension {self._batch}, so "
+                              "rows cannot be looked at one by one: set batch_dimension, or check_first_batch=False "
+                              "where you know that no output depends on other rows")
+        return inputs
+
+    def _join(self, found: list[tuple[str, torch.Tensor]], rows: int) -> torch.Tensor:
+        kind = functools.reduce(torch.promote_types, [tensor.dtype for tensor in self._parts.values()])
+        for path, tensor in found:
+            if not self._has_rows(tensor, rows):
+                raise unsupported(
+                    f"the model's output {_name(path)} is {list(tensor.shape)}: it has no row for each of the {rows} rows "
+                    f"that were handed out, in its dimension {self._batch}. Let the model give outputs of single rows "
+                    "and make the loss of them (a loss that it computes itself, from labels, mixes the rows)")
+        joined = torch.cat([tensor.movedim(self._batch, 0).reshape(rows, -1).to(kind)
+                            for tensor in self._parts.values()], 1)
+        if self._batch == 0:
+            return joined
+        return joined.t().reshape([-1] + [1] * (self._batch - 1) + [rows])
+
+    def _split(self, cut: torch.Tensor) -> dict[int, torch.Tensor]:
+        rows = cut.size(self._batch)
+        joined = cut if self._batch == 0 else cut.reshape(-1, rows).t()
+        replaced, begin = {}, 0
+        for identity, tensor in self._parts.items():
+            shape = list(tensor.movedim(self._batch, 0).shape)[1:]
+            width = int(torch.Size(shape).numel())
+            part = joined.narrow(1, begin, width).reshape([rows, *shape]).movedim(0, self._batch)
+            replaced[identity] = part.to(tensor.dtype)
+            begin += width
+        return replaced
+
+
+def rows_of(inputs: Any, batch: int) -> int:
+    """Rows of a batch that nobody counted: those of its first tensor."""
+    for _, tensor in tensors(inputs):
+        if tensor.dim() > batch:
+            return tensor.size(batch)
+    raise Error("the model was called without a tensor of rows")
+
+
+def _name(path: str) -> str:
+    return f"'{path}'" if path else "(its only one)"
