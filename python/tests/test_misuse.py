@@ -59,7 +59,8 @@ def test_an_output_kept_on_the_module_is_not_watched():
     model = Keeps()
     unaccounted(model, batch_size=ROWS, clip=1.0)
     out = model(torch.randn(ROWS, 6))
-    with refused("round the privacy engine"):
+    # The engine's sentence, or torch's own, where the engine was first and has used the graph up.
+    with pytest.raises(RuntimeError, match="round the privacy engine|backward through the graph a second time"):
         (out.mean() + model.kept.mean()).backward()
 
 
