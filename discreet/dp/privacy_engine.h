@@ -14,8 +14,9 @@
 // mechanism with sample rate batch_size / sample_size and noise of noise_multiplier * the sensitivity of the
 // clipped sum (clip.h, noise.h), or of that and a count together (adaptive_clip.h); whatever the optimizer
 // does with it is post-processing. Any other way from the records to the trained parameters stops with an
-// Error: a gradient that went round the engine, a buffer that changed, a draw that was dropped, used twice or
-// summed, a gradient that was changed after its release.
+// Error: a gradient that went round the engine (libtorch's own error where it goes back through the graph
+// that the engine used up), a buffer that changed, a draw that was dropped, used twice or summed, a gradient
+// that was changed after its release.
 //
 // Not seen by the engine, and the caller's duty: a loss that is not the declared reduction of per-sample
 // losses (check() looks for that), statistics of the batch that the model detaches (watch() looks for them on
