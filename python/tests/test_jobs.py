@@ -113,6 +113,7 @@ def test_where_the_program_is(monkeypatch, tmp_path):
     with pytest.raises(discreet.Error, match="DISCREET_BINARY"):
         program.find_program()
     monkeypatch.delenv("DISCREET_BINARY")
+    monkeypatch.setattr(program, "__file__", str(tmp_path / "nothing" / "program.py"))  # an install has one beside it
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(discreet.Error, match="set DISCREET_BINARY"):
         program.find_program()
