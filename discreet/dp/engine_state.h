@@ -36,11 +36,13 @@ struct PrivacyEngine::State : std::enable_shared_from_this<PrivacyEngine::State>
   void add_unit(const at::Tensor& output, const at::Tensor& gradient, double weight);
   void check_frozen() const;  // no parameter is trained that the engine does not know
   void release();
+  Event step_event() const;
+
+  // With a ledger (engine_ledger.cc).
   void charge(int64_t step);
   void settle_after(int64_t step);  // where it was the last one
   void enter_in_ledger(const Rows& rows);
   void go_on_in_ledger(const Event& plan, const DatasetSketch& sketch);
-  Event step_event() const;
 
   // With several processes (engine_processes.cc).
   void join();  // agrees on options, takes the model of process 0
