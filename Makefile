@@ -70,7 +70,7 @@ bench: configure
 # A private training step beside the rivals', with the libtorch that they use: under half an hour, likewise.
 bench-step: wheel
 	@tools/rivals $(BUILD)-wheel
-	cmake --build $(BUILD)-wheel --parallel $(JOBS) --target step_bench
+	cmake --build $(BUILD)-wheel --parallel $(JOBS) --target step_bench python
 	OMP_WAIT_POLICY=passive $(BUILD)-wheel/venv/bin/python bench/step/run.py $(BUILD)-wheel/step_bench $(BUILD)-wheel/steps
 
 # How our step grows with the batch, the sequence, the vocabulary and the layers: ten minutes, likewise.

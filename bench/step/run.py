@@ -1,6 +1,6 @@
 """A private training step beside a plain one: ours and the rivals', all models of task.json, in one run on one machine.
 
-usage: bench/step/run.py PATH-OF-step_bench OUT-FOLDER [--models a,b] [--who discreet,plain,opacus,...,jax] [--rounds N]
+usage: bench/step/run.py PATH-OF-step_bench OUT-FOLDER [--models a,b] [--who discreet,discreet-python,plain,opacus,...,jax] [--rounds N]
                          [--seconds S] [--threads T] [--timeout S] [--jax PYTHON] [--markdown FILE]
 
 Run by the Python that has torch (the same libtorch that step_bench is linked with), opacus, fastDP (optional) and
@@ -21,13 +21,13 @@ import tempfile
 import time
 
 import table
-from table import OURS
+from table import FROM_PYTHON, OURS
 
 HERE = pathlib.Path(__file__).parent
 
 
 def cases_of(who):
-    """discreet and jax stand for two each."""
+    """discreet and jax stand for two each, C++ and Python apart."""
     both = {"discreet": [("discreet", "plain"), OURS], "jax": [("jax-plain", "plain"), ("jax-privacy", "private")]}
     return both.get(who) or [(who, "plain" if who.endswith("plain") else "private")]
 
@@ -52,6 +52,8 @@ def one(options, who, mode, model, steps):
     threads = [str(options.threads)] if options.threads else []
     if who == "discreet":
         program, as_ = [options.bench], mode
+    elif who == FROM_PYTHON[0]:
+        program, as_ = [sys.executable, str(HERE / "ours.py")], mode
     elif who.startswith("jax"):
         program, as_ = [str(options.jax), str(HERE / "jax_rival.py")], who
     else:
@@ -98,7 +100,7 @@ def main():
     parser.add_argument("bench")
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--models")
-    parser.add_argument("--who", default="discreet,plain,opacus,opacus-ghost,fastdp,jax")
+    parser.add_argument("--who", default="discreet,discreet-python,plain,opacus,opacus-ghost,fastdp,jax")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1.5, help="about how long a process measures")
     parser.add_argument("--threads", type=int)
@@ -106,6 +108,7 @@ def main():
     parser.add_argument("--jax", type=pathlib.Path, help="the Python with JAX Privacy; jax/bin/python near step_bench")
     parser.add_argument("--markdown", type=pathlib.Path, help="where to write the table; OUT-FOLDER/steps.md")
     options = parser.parse_args()
+    os.environ["PYTHONPATH"] = str(pathlib.Path(options.bench).parent / "python")
     options.jax = options.jax or pathlib.Path(options.bench).parent / "jax/bin/python"
     known = [task["name"] for task in json.loads((HERE / "task.json").read_text())["models"]]
     models = options.models.split(",") if options.models else known

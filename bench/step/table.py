@@ -3,6 +3,7 @@ import statistics
 
 RIVALS = ("opacus", "opacus-ghost", "fastdp", "jax-privacy")
 OURS = ("discreet", "private")
+FROM_PYTHON = ("discreet-python", "private")
 PLAIN = {"discreet": "discreet", "jax-privacy": "jax-plain"}  # whose plain step is a private one's own; else "plain"
 
 
@@ -60,6 +61,8 @@ def show(made):
                 line += f"   {times:6.2f} x plain ({cpu:.2f} in processor time)"
             if (who, mode) == OURS and best_rival(of):
                 line += f"   {ratio(of, OURS, best_rival(of)):5.2f} x the best rival"
+            if (who, mode) == FROM_PYTHON and ratio(of, FROM_PYTHON, OURS):
+                line += f"   {ratio(of, FROM_PYTHON, OURS):5.2f} x the same from C++"
             print(line)
 
 
@@ -82,6 +85,9 @@ def markdown(made, threads, rounds):
         failures += [f"{who} on {model} ({s['failed'][:60]})" for (who, _), s in of.items() if "failed" in s]
     lines += ["", f"{threads} threads. Milliseconds of a step by the clock, the median of {rounds} rounds; memory "
               "above what the process had before the model."]
+    python = [f"{model} {ratio(of, FROM_PYTHON, OURS):.2f}" for model, of in made.items() if ratio(of, FROM_PYTHON, OURS)]
+    if python:
+        lines += ["", "Ours from Python over ours from C++: " + ", ".join(python) + "."]
     if failures:
         lines += ["", "Not measured: " + "; ".join(failures) + "."]
     return "\n".join(lines) + "\n"

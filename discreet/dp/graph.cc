@@ -1,6 +1,7 @@
 #include "discreet/dp/graph.h"
 
 #include <algorithm>
+#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -38,6 +39,18 @@ ViewStep slice_step(const Shape& in, const Shape& out, int64_t dimension, int64_
   return {ViewStep::Kind::kSlice, {dimension, start, out[dimension], step}};
 }
 
+// Rows of a table that follow each other, looked up once each, are a slice of it: positions, for instance.
+// Nothing where they are others; the padding token's row has no gradient.
+std::optional<ViewStep> slice_looked_up(saved::EmbeddingBackward0& look_up) {
+  const at::Tensor rows = unpack(look_up.indices_, look_up).to(at::kLong).flatten();
+  const int64_t count = rows.numel();
+  if (count == 0 || look_up.scale_grad_by_freq || look_up.sparse) return {};
+  const int64_t first = rows[0].item<int64_t>(), padding = integer(look_up.padding_idx);
+  if (padding >= first && padding < first + count) return {};
+  if (!rows.equal(at::arange(first, first + count, rows.options()))) return {};
+  return ViewStep{ViewStep::Kind::kSlice, {0, first, count, 1}};
+}
+
 // The steps of an operation that makes a view, for its output `output`; false for any other operation.
 bool view_steps(Node& node, uint32_t output, std::vector<ViewStep>* steps) {
   const std::string name = node.name();
@@ -65,6 +78,13 @@ bool view_steps(Node& node, uint32_t output, std::vector<ViewStep>* steps) {
   if (auto* slice = dynamic_cast<saved::SliceBackward0*>(&node)) {
     steps->push_back(
         slice_step(in, out, slice->dim, slice->start ? integer(*slice->start) : 0, integer(slice->step)));
+    return true;
+  }
+  if (auto* look_up = dynamic_cast<saved::EmbeddingBackward0*>(&node)) {
+    const std::optional<ViewStep> slice = slice_looked_up(*look_up);
+    if (!slice) return false;
+    steps->push_back({ViewStep::Kind::kReshape, out});  // reversed below: the slice comes first
+    steps->push_back(*slice);
     return true;
   }
   if (auto* split = dynamic_cast<saved::SplitBackward0*>(&node)) {

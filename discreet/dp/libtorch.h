@@ -72,6 +72,13 @@ using PreluNode = saved::PreluKernelBackward0;
 inline constexpr const char* kPreluNode = "PreluKernelBackward0";
 #endif
 
+// Softmax in which a row that is masked whole is 0, of attention with dropout since 2.5.
+#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 5)
+using SafeSoftmaxNode = saved::SafeSoftmaxBackward0;
+#else
+using SafeSoftmaxNode = saved::SoftmaxBackward0;
+#endif
+
 #if TORCH_VERSION_MAJOR < 2
 // 1.13 records the shapes but keeps the accessor private; naming a private member in an explicit
 // instantiation is allowed by the language ([temp.spec]).
@@ -96,12 +103,28 @@ inline bool is_custom(const Node& node) {
          begins("torch::autograd::PyNode");
 }
 
-// Whether somebody registered a hook that changes the gradients that flow through this node.
+// Looks at the gradients that flow into a node.
+class GradientWatch : public torch::autograd::FunctionPreHook {
+ public:
+  using Look = std::function<void(const std::vector<at::Tensor>&)>;
+  explicit GradientWatch(Look look) : look_(std::move(look)) {}
+  torch::autograd::variable_list operator()(const torch::autograd::variable_list& gradients) override {
+    look_(gradients);
+    return gradients;
+  }
+
+ private:
+  Look look_;
+};
+
+// Whether somebody else registered a hook that changes the gradients that flow through this node.
 inline bool has_hooks(Node& node) {
 #if TORCH_VERSION_MAJOR >= 2
   if (!node.tensor_pre_hooks().empty()) return true;
 #endif
-  return !node.pre_hooks().empty() || !node.post_hooks().empty();
+  for (const auto& hook : node.pre_hooks())
+    if (dynamic_cast<const GradientWatch*>(hook.get()) == nullptr) return true;
+  return !node.post_hooks().empty();
 }
 
 // Shape of what the operation of this node put out (and of the gradient that flows into the node).
@@ -210,20 +233,6 @@ inline std::vector<at::Tensor> gradients_at(const at::Tensor& output, const at::
   return gradients_at(std::vector<Edge>{Edge(output.grad_fn(), output.output_nr())},
                       std::vector<at::Tensor>{gradient}, edges);
 }
-
-// Looks at the gradients that flow into a node.
-class GradientWatch : public torch::autograd::FunctionPreHook {
- public:
-  using Look = std::function<void(const std::vector<at::Tensor>&)>;
-  explicit GradientWatch(Look look) : look_(std::move(look)) {}
-  torch::autograd::variable_list operator()(const torch::autograd::variable_list& gradients) override {
-    look_(gradients);
-    return gradients;
-  }
-
- private:
-  Look look_;
-};
 
 // As gradients_at, but the graph is used up: what a node saved is let go once the gradients have flowed
 // through it. Just before, each of the `watched` nodes' gradients, one for each output, are looked at; that

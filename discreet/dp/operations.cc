@@ -126,6 +126,7 @@ const std::unordered_map<std::string, Carry>& operations() {
       {"MinBackward0", along_dim<saved::MinBackward0>},
       {"NormBackward1", along_dim<saved::NormBackward1>},
       {"ProdBackward1", along_dim<saved::ProdBackward1>},
+      {"SafeSoftmaxBackward0", along_dim<SafeSoftmaxNode>},
       {"SoftmaxBackward0", along_dim<saved::SoftmaxBackward0>},
       {"SortBackward0", along_dim<saved::SortBackward0>},
       {"StdBackward0", along_dim<saved::StdBackward0>},
@@ -235,6 +236,7 @@ bool is_function_of_its_tensors(Node& node) {
                                                        "CloneBackward0",
                                                        "DivBackward0",
                                                        "DivBackward1",
+                                                       "EmbeddingBackward0",
                                                        "ExpBackward0",
                                                        "ExpandBackward0",
                                                        "LinalgVectorNormBackward0",
@@ -280,6 +282,9 @@ bool is_function_of_its_tensors(Node& node) {
   if (list.count(node.name()) == 0) return false;
   for (const Edge& edge : node.next_edges())
     if (!edge.is_valid()) return false;
+  // With these the gradient is no tensor of the table's shape, or depends on the tokens' numbers.
+  if (auto* table = dynamic_cast<saved::EmbeddingBackward0*>(&node))
+    if (table->sparse || table->scale_grad_by_freq) return false;
   return node.num_outputs() > 0;
 }
 

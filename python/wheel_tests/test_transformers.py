@@ -3,6 +3,7 @@ The clipped sum equals that of gradients of one row at a time."""
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import discreet
 from judge import assert_released, one_at_a_time, unaccounted
@@ -13,11 +14,18 @@ peft = pytest.importorskip("peft")
 ROWS, TIME, WORDS = 6, 7, 50
 
 
-def bert():
+def bert(dropout=0.0, **options):
     config = transformers.BertConfig(vocab_size=WORDS, hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
                                      intermediate_size=24, max_position_embeddings=12, num_labels=3,
-                                     hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+                                     hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, **options)
     return transformers.BertForSequenceClassification(config)
+
+
+def t5():
+    """Its bias of attention is looked up by distance, once for the whole batch and all layers."""
+    config = transformers.T5Config(vocab_size=WORDS, d_model=16, d_kv=8, num_heads=2, num_layers=2, d_ff=24,
+                                   relative_attention_num_buckets=6, relative_attention_max_distance=5, dropout_rate=0.0)
+    return transformers.T5EncoderModel(config)
 
 
 def gpt():
@@ -28,9 +36,7 @@ def gpt():
 
 def inputs_of(mask=True):
     lengths = torch.tensor([TIME, 3, 5, TIME, 1, 4])
-    # One row of positions for each row of tokens: a single one, which the models make by themselves, is broadcast over the
-    # batch after its look-up, and that look-up's gradient has no rows.
-    inputs = {"input_ids": torch.randint(WORDS, (ROWS, TIME)), "position_ids": torch.arange(TIME).repeat(ROWS, 1)}
+    inputs = {"input_ids": torch.randint(WORDS, (ROWS, TIME))}
     if mask:
         inputs["attention_mask"] = (torch.arange(TIME) < lengths.unsqueeze(1)).long()
     return inputs
@@ -90,10 +96,31 @@ def test_language_model(lora):
     assert_released(model, expected, 1e-4)
 
 
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_attention_by_several_operations(attention):
+    """As PyTorch's joint one is computed where there is dropout within it."""
+    model = bert(attn_implementation=attention).train()
+    inputs = inputs_of()
+    with sdpa_kernel(SDPBackend.MATH):
+        expected = one_at_a_time(model, inputs, lambda out, i: out.logits.square().sum(), clip=0.5, batch_size=ROWS)
+        unaccounted(model, batch_size=ROWS, clip=0.5, loss_reduction="sum")
+        model(**inputs).logits.square().sum().backward()
+    assert_released(model, expected, 1e-4)
+
+
+def test_a_bias_by_distance():
+    model = t5().train()
+    inputs = inputs_of()
+    expected = one_at_a_time(model, inputs, lambda out, i: out.last_hidden_state.square().sum(), clip=0.5, batch_size=ROWS)
+    unaccounted(model, batch_size=ROWS, clip=0.5, loss_reduction="sum")
+    model(**inputs).last_hidden_state.square().sum().backward()
+    assert_released(model, expected, 1e-4)
+
+
 def test_all_hidden_states_are_watched():
     model = bert().train()
     inputs = inputs_of()
-    expected = one_at_a_time(model, {**inputs, }, lambda out, i: out.logits.square().sum(), clip=0.5, batch_size=ROWS)
+    expected = one_at_a_time(model, inputs, lambda out, i: out.logits.square().sum(), clip=0.5, batch_size=ROWS)
     unaccounted(model, batch_size=ROWS, clip=0.5, loss_reduction="sum")
     out = model(**inputs, output_hidden_states=True)
     assert len(out.hidden_states) == 3
@@ -109,9 +136,8 @@ def test_a_loss_of_the_models_own_is_refused():
 
 
 def test_trained_with_draws():
-    model = bert().train()
-    data = {"input_ids": torch.randint(WORDS, (60, TIME)), "position_ids": torch.arange(TIME).repeat(60, 1),
-            "labels": torch.randint(3, (60,))}
+    model = bert(dropout=0.1).train()
+    data = {"input_ids": torch.randint(WORDS, (60, TIME)), "labels": torch.randint(3, (60,))}
     engine = discreet.PrivacyEngine(model, batch_size=6, sample_size=60, noise_multiplier=1.0, max_grad_norm=1.0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     engine.attach(optimizer)

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "discreet/dp/rules/ghost_norms.h"
 #include "discreet/dp/rules/product_norms.h"
 #include "discreet/dp/rules/row_kernels.h"
 #include "discreet/dp/rules/weighted_rows.h"
@@ -64,18 +65,31 @@ const at::Tensor& OuterProducts::joined(std::vector<at::Tensor>& parts) {
 }
 
 namespace outer {
+namespace {
 
-bool is_direct(NormWay way, int64_t t, int64_t m, int64_t k) {
+// Products of positions that the time to bring a number to where tiles read it is worth.
+constexpr double kPacking = 20;
+
+}  // namespace
+
+bool in_tiles(const at::TensorOptions& options) {
+  return options.device().is_cpu() && at::typeMetaToScalarType(options.dtype()) == at::kFloat;
+}
+
+bool is_direct(NormWay way, const at::TensorOptions& options, int64_t t, int64_t m, int64_t k) {
   if (way != NormWay::kAutomatic) return way == NormWay::kDirect;
-  // Ghost: two t x t products, in double (twice the work). Direct: one m x k matrix.
-  return 2.0 * t * (m + k) > 1.0 * m * k;
+  // Direct: one m x k matrix. Ghost: two t x t products, of which tiles make half, and packing; without tiles
+  // they are in double, twice the work.
+  const auto positions = static_cast<double>(t);
+  const double ghost = in_tiles(options) ? positions / 2 + kPacking : 2 * positions;
+  return ghost * static_cast<double>(m + k) > static_cast<double>(m) * static_cast<double>(k);
 }
 
 namespace {
 
 // Where the matrices are not asked for: of one outer product alone the norm is as good as free.
-bool makes_matrices(NormWay way, int64_t t, int64_t m, int64_t k) {
-  return is_direct(way, t, m, k) && (t != 1 || way == NormWay::kDirect);
+bool makes_matrices(NormWay way, const at::TensorOptions& options, int64_t t, int64_t m, int64_t k) {
+  return is_direct(way, options, t, m, k) && (t != 1 || way == NormWay::kDirect);
 }
 
 // Samples whose products are made at a time.
@@ -96,11 +110,11 @@ at::Tensor sample_squares(const at::Tensor& x) {
 SquaredNorms squared_norms(const at::Tensor& left, const at::Tensor& right, NormWay way,
                            at::Tensor matrices) {
   const int64_t n = left.size(0), t = left.size(1), m = left.size(2), k = right.size(2);
-  const bool direct = matrices.defined() || makes_matrices(way, t, m, k);
+  const bool direct = matrices.defined() || makes_matrices(way, left.options(), t, m, k);
   if (t == 1 && !direct) return {row_squares(left) * row_squares(right), {}};
   SquaredNorms result{at::empty({n}, left.options().dtype(at::kDouble)), {}};
-  if (direct && left.device().is_cpu() && left.scalar_type() == at::kFloat &&
-      right.scalar_type() == at::kFloat) {
+  if (in_tiles(left.options()) && in_tiles(right.options())) {
+    if (!direct) return of_ghosts(ghost_norms(StridedColumns(left), StridedColumns(right)), t, m, k);
     const bool swap = m > k || matrices.defined();  // tiles are wider than high
     const ProductNorms norms =
         product_norms(StridedColumns(swap ? right : left), swap ? left : right, matrices);
@@ -132,11 +146,24 @@ SquaredNorms squared_norms(const at::Tensor& left, const at::Tensor& right, Norm
   return result;
 }
 
+SquaredNorms of_ghosts(const GhostNorms& ghosts, int64_t t, int64_t m, int64_t k) {
+  const at::Tensor of_square =
+      ghosts.diagonal * ghost_float_error(m, k) +
+      (ghosts.left * static_cast<double>(k) + ghosts.right * static_cast<double>(m)) *
+          (static_cast<double>(t) * 0x1p-126);
+  // From the square to the norm: |a^2 - b^2| = |a - b| (a + b), and |a - b|^2 <= |a^2 - b^2|.
+  const at::Tensor of_norm =
+      at::minimum(of_square.sqrt(), of_square / ghosts.squared.sqrt().clamp_min(1e-300));
+  const at::Tensor of_part = (ghosts.left * ghosts.right).sqrt() * product_error(at::kFloat, t) +
+                             underflow_error(at::kFloat, t, m * k);
+  return {ghosts.squared, at::maximum(of_norm, of_part)};
+}
+
 RulePlan plan(NormWay way, const at::TensorOptions& options, int64_t n, int64_t t, int64_t m, int64_t k) {
   const at::ScalarType type = at::typeMetaToScalarType(options.dtype());
   const auto samples = static_cast<double>(n), positions = static_cast<double>(t);
   const auto lengths = static_cast<double>(m + k), numbers = static_cast<double>(m) * static_cast<double>(k);
-  const bool direct = makes_matrices(way, t, m, k);
+  const bool direct = makes_matrices(way, options, t, m, k);
   const auto at_a_time = static_cast<double>(std::min(n, block_of(direct, t, m, k)));
   RulePlan plan{.way = "direct",
                 .flops = samples * (2 * positions * numbers + 2 * numbers),
@@ -146,7 +173,7 @@ RulePlan plan(NormWay way, const at::TensorOptions& options, int64_t n, int64_t 
                 .terms = t,
                 .unit = unit_roundoff(type)};
   if (direct) {
-    if (type == at::kFloat && options.device().is_cpu()) {
+    if (in_tiles(options)) {
       plan.way = "direct, tile by tile";
       plan.bytes = 0;
     }
@@ -157,6 +184,13 @@ RulePlan plan(NormWay way, const at::TensorOptions& options, int64_t n, int64_t 
     plan.flops = samples * (2 * lengths + 1);
     plan.bytes = samples * 3 * sizeof(double);
     plan.rounding = 0;
+  } else if (in_tiles(options)) {
+    plan.way = "ghost, tile by tile";
+    plan.flops = samples * positions * (positions + 1) / 2 * (2 * lengths + 2);
+    plan.bytes = 0;
+    plan.part_rounding = plan.rounding;
+    // The square of the norms of the factors multiplied is at least the sum over the positions.
+    plan.rounding = std::max(plan.rounding, std::sqrt(ghost_float_error(m, k)));
   } else {
     plan.way = "ghost";
     plan.flops = samples * positions * positions * (2 * lengths + 2);
@@ -178,6 +212,11 @@ double underflow_error(at::ScalarType type, int64_t t, int64_t numbers) {
   const double least =
       type == at::kDouble ? 0x1p-1022 : 0x1p-126;  // flushed to 0, whatever the processor's mode
   return static_cast<double>(t) * std::sqrt(static_cast<double>(numbers)) * least;
+}
+
+double ghost_float_error(int64_t m, int64_t k) {
+  return 8 * std::sqrt(2.0) * (std::sqrt(static_cast<double>(m)) + std::sqrt(static_cast<double>(k))) *
+         0x1p-24;
 }
 
 double ghost_error(int64_t t, int64_t m_and_k) {

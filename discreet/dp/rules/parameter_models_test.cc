@@ -38,6 +38,41 @@ std::vector<Model> parameter_models() {
                   {{9, 6}},
                   normal_rows({4, 6}),
                   [](const Tensors& p, Tensor x) { return (x + p[0].slice(0, 0, 4)).tanh().flatten(1); }});
+  list.push_back({"positions looked up once for the whole batch",
+                  {"added parameter"},
+                  {{9, 6}},
+                  normal_rows({4, 6}),
+                  [](const Tensors& p, Tensor x) {
+                    const Tensor positions = torch::arange(2, 6).unsqueeze(0);  // [1, 4]
+                    return (x + torch::embedding(p[0], positions)).tanh().flatten(1);
+                  }});
+  list.push_back(
+      {"positions of which one is the padding token",
+       {"added parameter"},
+       {{9, 6}},
+       normal_rows({4, 6}),
+       [](const Tensors& p, Tensor x) {
+         return (x + torch::embedding(p[0], torch::arange(4), /*padding_idx=*/2)).tanh().flatten(1);
+       }});
+  list.push_back({"tokens and positions, both looked up, tied to the output",
+                  {"embedding", "added parameter", "linear without bias"},
+                  {{7, 4}, {5, 4}},
+                  token_rows(7, {5}),
+                  [](const Tensors& p, Tensor x) {
+                    const Tensor positions = torch::arange(5).unsqueeze(0);
+                    const Tensor h = torch::embedding(p[0], x) + torch::embedding(p[1], positions);
+                    return torch::matmul(h.tanh().mean(1), p[0].t());
+                  }});
+  list.push_back({"a bias of attention by distance",  // each row of the table is looked up several times
+                  {"added parameter"},
+                  {{3, 2}},
+                  normal_rows({2, 4, 4}),
+                  [](const Tensors& p, Tensor x) {
+                    const Tensor at = torch::arange(4);
+                    const Tensor buckets = (at.unsqueeze(0) - at.unsqueeze(1)).abs().clamp_max(2);  // [4, 4]
+                    const Tensor bias = torch::embedding(p[0], buckets).permute({2, 0, 1}).unsqueeze(0);
+                    return (x + bias).softmax(-1).square().flatten(1);
+                  }});
   list.push_back({"parts of one weight, joined and apart",
                   {"linear without bias", "linear"},
                   {{9, 4}, {9}},

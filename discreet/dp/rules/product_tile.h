@@ -29,8 +29,9 @@ struct TileRuns {
 void multiply_tile(const TileRuns& left, const int64_t* offsets, const float* right, int64_t columns,
                    bool add, float* product);
 
-// The sum of the squares of `count` numbers, in double.
+// The sums of the squares of `count` numbers, and of the products of two times as many, in double.
 double tile_squares(const float* numbers, int64_t count);
+double tile_products(const float* one, const float* other, int64_t count);
 
 // to [t, width]: to[i, j] = from[i + j * stride] for j below count, zeros behind.
 void transpose_columns(const float* from, int64_t stride, int64_t t, int64_t count, int64_t width, float* to);

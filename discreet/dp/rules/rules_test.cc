@@ -30,6 +30,7 @@ struct Setting {
   double scale = 1;                       // of the input (real inputs only)
   double gradient_scale = 1;              // of the output's gradient
   int64_t broken = -1;                    // this sample's output gradient is NaN
+  int64_t poisoned = -1;                  // this sample's input is NaN
   std::vector<int64_t> unit_starts = {};  // empty: every row
   NormWay norm_way = NormWay::kAutomatic;
 };
@@ -58,6 +59,7 @@ Compared compare(const Model& model, int64_t samples, const Setting& setting, do
     values.push_back(normal(shape).to(setting.precision).to(torch::kDouble));
   Tensor x = model.input(samples);
   if (x.is_floating_point()) x = (x * setting.scale).to(setting.precision).to(torch::kDouble);
+  if (setting.poisoned >= 0) x[setting.poisoned].fill_(std::numeric_limits<double>::quiet_NaN());
   const auto cast = [&](const Tensor& t) { return t.is_floating_point() ? t.to(setting.precision) : t; };
   const Tensors trained = leaves(values, setting.precision), reference = leaves(values, torch::kDouble);
 
@@ -174,6 +176,14 @@ TEST_P(Rules, DropASampleThatIsNotFinite) {
     expect_close(GetParam(), 6, {.precision = precision, .broken = 3});
     expect_close(GetParam(), 6, {.precision = precision, .broken = 2, .unit_starts = {0, 1, 4, 5}});
     expect_close(GetParam(), 1, {.precision = precision, .broken = 0});
+  }
+}
+
+TEST_P(Rules, DropASampleWhoseInputIsNotFinite) {
+  if (!GetParam().input(1).is_floating_point()) GTEST_SKIP() << "its input are tokens";
+  for (auto precision : {torch::kDouble, torch::kFloat}) {
+    expect_close(GetParam(), 6, {.precision = precision, .poisoned = 3});
+    expect_close(GetParam(), 6, {.precision = precision, .poisoned = 2, .unit_starts = {0, 1, 4, 5}});
   }
 }
 

@@ -1,14 +1,11 @@
-"""A private training step the Python way: the models of bench/step/rivals.py, the settings of bench/step/task.json, and
-one line of JSON as the other programs there print it.
+"""A private training step of ours from Python: the models of rivals.py, and one line of JSON as from there.
 
-usage: step.py bench/step/task.json MODEL private STEPS|SECONDSs [THREADS]      with the built package in PYTHONPATH
+usage: bench/step/ours.py TASK.json MODEL private STEPS|SECONDSs [THREADS]      with the built package in PYTHONPATH
 """
 import json
 import os
 import pathlib
 import sys
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent / "bench" / "step"))
 
 import torch
 from torch.nn import functional as F
