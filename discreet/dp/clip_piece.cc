@@ -141,8 +141,8 @@ void ClipPiece::take_norms(Group& group) {
   // Units whose norm cannot come from per-row norms: several rows, or rounding that matters.
   for (int64_t unit = 0; unit < units_; ++unit) {
     double& squared = group.squared[unit];
-    const bool rounded =
-        !std::isfinite(squared) || rounding[unit] > kRecomputeAt * group.factor.divisor(std::sqrt(squared));
+    const bool rounded = !std::isfinite(squared) ||
+                         !(rounding[unit] <= kRecomputeAt * group.factor.divisor(std::sqrt(squared)));
     if (starts_[unit + 1] - starts_[unit] != 1 || rounded) {
       group.direct.push_back(unit);
       squared = 0;

@@ -39,13 +39,20 @@ ViewStep slice_step(const Shape& in, const Shape& out, int64_t dimension, int64_
   return {ViewStep::Kind::kSlice, {dimension, start, out[dimension], step}};
 }
 
+// A look-up in a trained table by numbers that no gradient goes through: they may be the batch's own tokens.
+saved::EmbeddingBackward0* look_up(Node& node) {
+  auto* result = dynamic_cast<saved::EmbeddingBackward0*>(&node);
+  if (result == nullptr || result->sparse || result->scale_grad_by_freq) return nullptr;
+  return dynamic_cast<AccumulateGrad*>(node.next_edge(0).function.get()) != nullptr ? result : nullptr;
+}
+
 // Rows of a table that follow each other, looked up once each, are a slice of it: positions, for instance.
 // Nothing where they are others; the padding token's row has no gradient.
-std::optional<ViewStep> slice_looked_up(saved::EmbeddingBackward0& look_up) {
-  const at::Tensor rows = unpack(look_up.indices_, look_up).to(at::kLong).flatten();
+std::optional<ViewStep> slice_looked_up(saved::EmbeddingBackward0& node) {
+  const at::Tensor rows = unpack(node.indices_, node).to(at::kLong).flatten();
   const int64_t count = rows.numel();
-  if (count == 0 || look_up.scale_grad_by_freq || look_up.sparse) return {};
-  const int64_t first = rows[0].item<int64_t>(), padding = integer(look_up.padding_idx);
+  if (count == 0) return {};
+  const int64_t first = rows[0].item<int64_t>(), padding = integer(node.padding_idx);
   if (padding >= first && padding < first + count) return {};
   if (!rows.equal(at::arange(first, first + count, rows.options()))) return {};
   return ViewStep{ViewStep::Kind::kSlice, {0, first, count, 1}};
@@ -80,8 +87,8 @@ bool view_steps(Node& node, uint32_t output, std::vector<ViewStep>* steps) {
         slice_step(in, out, slice->dim, slice->start ? integer(*slice->start) : 0, integer(slice->step)));
     return true;
   }
-  if (auto* look_up = dynamic_cast<saved::EmbeddingBackward0*>(&node)) {
-    const std::optional<ViewStep> slice = slice_looked_up(*look_up);
+  if (auto* looked_up = look_up(node)) {
+    const std::optional<ViewStep> slice = slice_looked_up(*looked_up);
     if (!slice) return false;
     steps->push_back({ViewStep::Kind::kReshape, out});  // reversed below: the slice comes first
     steps->push_back(*slice);
@@ -157,6 +164,7 @@ class Search {
   struct Facts {
     int64_t parameter = -1;  // a trained parameter behind the node, or -1
     bool pure = false;       // a function of trained parameters alone
+    bool looked_up = false;  // and of the numbers of rows of a table
   };
   using Layouts = std::vector<std::optional<Layout>>;  // by output of a node
 
@@ -192,8 +200,15 @@ class Search {
       const Facts& behind = facts_.at(edge.function.get());
       if (facts.parameter < 0) facts.parameter = behind.parameter;
       all_pure = all_pure && behind.pure;
+      facts.looked_up = facts.looked_up || behind.looked_up;
     }
-    facts.pure = all_pure && facts.parameter >= 0 && is_function_of_its_tensors(node);
+    all_pure = all_pure && facts.parameter >= 0;
+    if (look_up(node) != nullptr) {
+      facts.looked_up = facts.pure = all_pure;
+    } else {
+      facts.pure =
+          all_pure && is_function_of_its_tensors(node) && (!facts.looked_up || moves_whole_tensor(node));
+    }
     return facts;
   }
 
@@ -244,6 +259,10 @@ class Search {
     if (is_empty(output_shape(*node))) unsupported(user + ", whose result is empty");
     const std::optional<Layout> layout = first_layout(*node, *rule, layouts, user);
     if (!layout) unsupported(user + ", whose first result is not used");
+    // What was looked up may be the samples' own: it is the same for all only where it has no rows for them.
+    if (facts_.at(edge.function.get()).looked_up &&
+        (!takes_broadcast(*rule) || layout->samples() == 1 || layout->keys() == 1))
+      return false;
     if (const std::string reason = rule->refusal(*node, input, *layout); !reason.empty()) {
       if (!leaf && carry(*node, input, 0, *layout).layout) return false;
       unsupported(user + ", which the clip rule '" + rule->name + "' refuses: " + reason + kWaysOut);

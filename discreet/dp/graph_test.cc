@@ -50,6 +50,26 @@ TEST(Refused, BatchNormalisation) {
       testing::AllOf(HasSubstr("parameter 'w'"), HasSubstr("BatchNorm"), HasSubstr("group normalisation")));
 }
 
+// The batch's own tokens, consecutive ones too, are not taken for what all samples share.
+TEST(Refused, TokensOfTheBatchInPlaceOfAParameter) {
+  const Tensor tokens = torch::arange(5);
+  const auto refused = [&](auto forward) {
+    return refusal(
+        [&](const Parameters& p, Tensor x) { return forward(torch::embedding(p[0].tensor, x), p); },
+        {{"table", {8, 4}}, {"w", {4, 4}}}, tokens);
+  };
+  EXPECT_THAT(refused([](Tensor h, const Parameters& p) { return h.mm(p[1].tensor).mm(h.t()); }),
+              HasSubstr("parameter 'table'"));
+  EXPECT_THAT(refused([](Tensor h, const Parameters& p) { return h.mm(p[1].tensor) - h.sum(0); }),
+              HasSubstr("'SubBackward0', which broadcasts one tensor over the batch"));
+  EXPECT_THAT(refused([](Tensor h, const Parameters& p) { return h.mm(p[1].tensor) - h.slice(0, 0, 1); }),
+              HasSubstr("'SubBackward0', which broadcasts one tensor over the batch"));
+  EXPECT_THAT(refused([](Tensor h, const Parameters& p) {
+                return torch::layer_norm(h.mm(p[1].tensor), {4}, h.select(0, 0));
+              }),
+              HasSubstr("parameter 'table'"));
+}
+
 TEST(Refused, AMeanOverTheBatch) {
   const auto forward = [](const Parameters& p, Tensor x) {
     const Tensor h = torch::linear(x, p[0].tensor);

@@ -236,7 +236,6 @@ bool is_function_of_its_tensors(Node& node) {
                                                        "CloneBackward0",
                                                        "DivBackward0",
                                                        "DivBackward1",
-                                                       "EmbeddingBackward0",
                                                        "ExpBackward0",
                                                        "ExpandBackward0",
                                                        "LinalgVectorNormBackward0",
@@ -282,10 +281,16 @@ bool is_function_of_its_tensors(Node& node) {
   if (list.count(node.name()) == 0) return false;
   for (const Edge& edge : node.next_edges())
     if (!edge.is_valid()) return false;
-  // With these the gradient is no tensor of the table's shape, or depends on the tokens' numbers.
-  if (auto* table = dynamic_cast<saved::EmbeddingBackward0*>(&node))
-    if (table->sparse || table->scale_grad_by_freq) return false;
   return node.num_outputs() > 0;
+}
+
+bool moves_whole_tensor(Node& node) {
+  static const std::unordered_set<std::string> list = {
+      "AliasBackward0",        "CloneBackward0",     "ExpandBackward0",     "PermuteBackward0",
+      "ReshapeAliasBackward0", "SqueezeBackward0",   "SqueezeBackward1",    "TBackward0",
+      "ToCopyBackward0",       "TransposeBackward0", "UnsafeViewBackward0", "UnsqueezeBackward0",
+      "ViewBackward0"};
+  return list.count(node.name()) > 0;
 }
 
 }  // namespace discreet

@@ -32,4 +32,7 @@ bool is_bilinear(const libtorch::saved::TrilinearBackward0& node);
 // computed from them, so that where all of them are parameters its result is a function of parameters.
 bool is_function_of_its_tensors(libtorch::Node& node);
 
+// Whether it moves, broadcasts or converts a whole tensor, whose numbers stay as they are.
+bool moves_whole_tensor(libtorch::Node& node);
+
 }  // namespace discreet

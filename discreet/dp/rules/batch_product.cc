@@ -47,7 +47,7 @@ class GroupedProducts : public Gradients {
   }
 
   std::optional<RulePlan> plan() override {
-    return outer::plan(norm_way(), left_.scalar_type(), left_.size(0) * left_.size(1), left_.size(2),
+    return outer::plan(norm_way(), left_.options(), left_.size(0) * left_.size(1), left_.size(2),
                        left_.size(3), right_.size(3));
   }
 

@@ -175,7 +175,7 @@ class WeightGradients : public Gradients {
   bool keeps_products() const { return is_direct() && keeps_all(); }
 
   bool is_direct() const {
-    if (norm_way() == NormWay::kAutomatic && by_tiles() && keeps_tiles())
+    if (norm_way() == NormWay::kAutomatic && outer::in_tiles(g_.options()) && keeps_tiles())
       return true;  // the sum's product too
     const int64_t p = weight_.size(0) / by_.groups, d = weight_.numel() / weight_.size(0);
     return outer::is_direct(norm_way(), g_.options(), positions_of_one(), p, d);
@@ -203,7 +203,10 @@ class WeightGradients : public Gradients {
 
   // For floats: products in the cache, those of the direct way kept where that takes little memory beside
   // what they are made of.
-  bool by_tiles() const { return outer::in_tiles(g_.options()) && outer::in_tiles(x_.options()); }
+  bool by_tiles() const {
+    return outer::in_tiles(g_.options()) && outer::in_tiles(x_.options()) &&
+           (is_direct() || outer::ghosts_in_tiles(g_.options(), positions_of_one()));
+  }
 
   SquaredNorms norms_by_tiles() {
     const at::Tensor rows = by_.transposed ? x_ : g_, columns = by_.transposed ? g_ : x_;
@@ -219,7 +222,7 @@ class WeightGradients : public Gradients {
     if (!is_direct()) {
       const GhostNorms ghosts = ghost_norms(left, StridedColumns(right));
       return outer::of_ghosts({by_sample(ghosts.squared), by_sample(ghosts.left), by_sample(ghosts.right),
-                               by_sample(ghosts.diagonal)},
+                               by_sample(ghosts.lengths)},
                               positions_of_one(), p, left.columns());
     }
     if (keeps_tiles()) matrices_ = at::empty({samples_ * by_.groups, p, left.columns()}, g_.options());

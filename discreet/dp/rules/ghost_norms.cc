@@ -3,14 +3,14 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "discreet/dp/rules/product_tile.h"
 
 namespace discreet {
 namespace {
 
-constexpr int64_t kTileNumbers = 6144;  // of the packed columns at a time: they stay in the nearest cache
-constexpr int64_t kTileWidth = 32;      // positions; wider tiles would meet most pairs twice
+constexpr int64_t kTileWidth = 32;                   // positions; wider tiles would meet most pairs twice
 constexpr int64_t kWorthAThread = int64_t{1} << 18;  // multiplications
 
 using Places = PlacedColumns::Places;
@@ -45,6 +45,7 @@ class Side {
       : factor_(factor),
         places_(turned(factor.places())),
         rows_(places_.offsets),
+        tile_(kMostTileRows * width),
         products_((factor.positions() + kMostTileRows) * width) {
     rows_.resize(rows_.size() + kMostTileRows, rows_.back());  // the last tile's rows that nobody wants
   }
@@ -53,14 +54,16 @@ class Side {
 
   // [positions, width]: the products of positions [0, first + count) with those of [first, first + count);
   // zeros behind.
-  const float* products(int64_t first, int64_t count, int64_t width) {
+  const double* products(int64_t first, int64_t count, int64_t width) {
     const int64_t columns = factor_.columns(), rows = tile_rows(width);
+    std::fill_n(products_.data(), (first + count + kMostTileRows) * width, 0.0);
     for (int64_t begin = 0; begin < columns;) {
-      const TileRuns runs = places_.runs_from(base_, begin, kTileNumbers / width);
+      const TileRuns runs = places_.runs_from(base_, begin, kGhostChain);
       pack(runs, first, count, width);
-      for (int64_t row = 0; row < first + count; row += rows)
-        multiply_tile(runs, rows_.data() + row, packed_.data(), width, begin > 0,
-                      products_.data() + row * width);
+      for (int64_t row = 0; row < first + count; row += rows) {
+        multiply_tile(runs, rows_.data() + row, packed_.data(), width, /*add=*/false, tile_.data());
+        tile_add(tile_.data(), rows * width, products_.data() + row * width);
+      }
       begin += runs.runs * runs.length;
     }
     return products_.data();
@@ -101,11 +104,22 @@ class Side {
   const Places places_;
   std::vector<int64_t> rows_;
   const float* base_ = nullptr;
-  std::vector<float> space_, packed_, products_;
+  std::vector<float> space_, packed_, tile_;
+  std::vector<double> products_;
 };
 
+// Several sums at a time need not wait for each other.
+double dot(const double* one, const double* other, int64_t count) {
+  double sums[4] = {};
+  int64_t i = 0;
+  for (; i + 4 <= count; i += 4)
+    for (int64_t k = 0; k < 4; ++k) sums[k] += one[i + k] * other[i + k];
+  for (; i < count; ++i) sums[0] += one[i] * other[i];
+  return sums[0] + sums[1] + (sums[2] + sums[3]);
+}
+
 struct Sums {
-  double squared = 0, left = 0, right = 0, diagonal = 0;
+  double squared = 0, left = 0, right = 0, lengths = 0;
 };
 
 class Workspace {
@@ -124,16 +138,15 @@ class Workspace {
     for (int64_t first = 0; first < positions_; first += width_) {
       const int64_t count = std::min(width_, positions_ - first);
       const int64_t width = (count + lanes_ - 1) / lanes_ * lanes_;
-      const float *left = left_.products(first, count, width), *right = right_.products(first, count, width);
+      const double *left = left_.products(first, count, width), *right = right_.products(first, count, width);
       // A pair of positions in two tiles stands for itself and the one the other way round.
       const int64_t before = first * width;
-      sums.squared += 2 * tile_products(left, right, before) +
-                      tile_products(left + before, right + before, count * width);
+      sums.squared += 2 * dot(left, right, before) + dot(left + before, right + before, count * width);
       for (int64_t i = 0; i < count; ++i) {
         const double l = left[before + i * (width + 1)], r = right[before + i * (width + 1)];
         sums.left += l;
         sums.right += r;
-        sums.diagonal += l * r;
+        sums.lengths += std::sqrt(l * r);
       }
     }
     sums.squared = sums.squared < 0 ? 0 : sums.squared;  // NaN stays
@@ -153,7 +166,7 @@ GhostNorms ghost_norms(const PlacedColumns& left, const PlacedColumns& right) {
   GhostNorms result{zeros(), zeros(), zeros(), zeros()};
   if (t == 0 || left.columns() == 0 || right.columns() == 0) return result;
   auto *squared = result.squared.data_ptr<double>(), *of_left = result.left.data_ptr<double>();
-  auto *of_right = result.right.data_ptr<double>(), *diagonal = result.diagonal.data_ptr<double>();
+  auto *of_right = result.right.data_ptr<double>(), *lengths = result.lengths.data_ptr<double>();
   const int64_t each = std::max<int64_t>(1, t * t * (left.columns() + right.columns()) / 2);
   at::parallel_for(0, samples, std::max<int64_t>(1, kWorthAThread / each), [&](int64_t begin, int64_t end) {
     Workspace work(left, right);
@@ -162,7 +175,7 @@ GhostNorms ghost_norms(const PlacedColumns& left, const PlacedColumns& right) {
       squared[sample] = sums.squared;
       of_left[sample] = sums.left;
       of_right[sample] = sums.right;
-      diagonal[sample] = sums.diagonal;
+      lengths[sample] = sums.lengths;
     }
   });
   return result;

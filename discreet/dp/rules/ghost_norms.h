@@ -9,15 +9,17 @@
 
 namespace discreet {
 
+// Columns that are added up in floats; their sums are added up in double.
+constexpr int64_t kGhostChain = 32;
+
 // All double [samples].
 struct GhostNorms {
   at::Tensor squared;      // of each sample's product: at least 0, whatever the rounding
   at::Tensor left, right;  // the sums of the squares of the sample's factors
-  at::Tensor diagonal;     // the sum over its positions of |left|^2 |right|^2
+  at::Tensor lengths;      // the sum over its positions of |left| |right|
 };
 
-// Both factors have the same samples and positions. Products between positions are summed over the columns in
-// floats, their products in double.
+// Both factors have the same samples and positions.
 GhostNorms ghost_norms(const PlacedColumns& left, const PlacedColumns& right);
 
 }  // namespace discreet

@@ -20,7 +20,7 @@ void expect_norms(const GhostNorms& norms, const Tensor& left, const Tensor& rig
   expect_close(norms.squared, l.transpose(1, 2).bmm(r).square().sum({1, 2}));
   expect_close(norms.left, l.square().sum({1, 2}));
   expect_close(norms.right, r.square().sum({1, 2}));
-  expect_close(norms.diagonal, (l.square().sum(2) * r.square().sum(2)).sum(1));
+  expect_close(norms.lengths, (l.norm(2, 2) * r.norm(2, 2)).sum(1));
 }
 
 // Positions on both sides of a tile's width and rows, and more columns than are taken at a time.
@@ -83,7 +83,7 @@ TEST(GhostNorms, OfProductsThatCancel) {
   const Tensor left = torch::randn({50, 1, 9}) * sign, right = torch::randn({50, 1, 11}).expand({50, 40, 11});
   const GhostNorms norms = ghost_norms(StridedColumns(left), StridedColumns(right.contiguous()));
   EXPECT_GE(norms.squared.min().item<double>(), 0);
-  EXPECT_LE((norms.squared / norms.diagonal).max().item<double>(), 1e-4);
+  EXPECT_LE((norms.squared / norms.lengths.square()).max().item<double>(), 1e-4);
 }
 
 }  // namespace

@@ -52,4 +52,8 @@ const Rule* find_rule(const std::string& operation) {
   return found == by_operation->end() ? nullptr : found->second;
 }
 
+bool takes_broadcast(const Rule& rule) {
+  return rule.refusal == rules::kAdd.refusal || rule.refusal == rules::kRepeat.refusal;  // affine.cc
+}
+
 }  // namespace discreet

@@ -13,4 +13,7 @@ const std::vector<Rule>& clip_rules();
 // The rule for an autograd node of this name, or nullptr.
 const Rule* find_rule(const std::string& operation);
 
+// Whether the rule takes only what is broadcast over the samples: what has a row for each it refuses.
+bool takes_broadcast(const Rule& rule);
+
 }  // namespace discreet

@@ -69,6 +69,9 @@ namespace {
 
 // Products of positions that the time to bring a number to where tiles read it is worth.
 constexpr double kPacking = 20;
+// Positions between which products in floats are exact enough where they do not cancel: up to here a norm is
+// trusted (clip_piece.h) whose square is at least half of what it is for independent positions.
+constexpr int64_t kMostInFloats = 64;
 
 }  // namespace
 
@@ -76,12 +79,16 @@ bool in_tiles(const at::TensorOptions& options) {
   return options.device().is_cpu() && at::typeMetaToScalarType(options.dtype()) == at::kFloat;
 }
 
+bool ghosts_in_tiles(const at::TensorOptions& options, int64_t t) {
+  return in_tiles(options) && t > 1 && t <= kMostInFloats;
+}
+
 bool is_direct(NormWay way, const at::TensorOptions& options, int64_t t, int64_t m, int64_t k) {
   if (way != NormWay::kAutomatic) return way == NormWay::kDirect;
-  // Direct: one m x k matrix. Ghost: two t x t products, of which tiles make half, and packing; without tiles
-  // they are in double, twice the work.
+  // Direct: one m x k matrix. Ghost: two t x t products in double, twice the work; in tiles half of each, in
+  // short sums, and packing.
   const auto positions = static_cast<double>(t);
-  const double ghost = in_tiles(options) ? positions / 2 + kPacking : 2 * positions;
+  const double ghost = ghosts_in_tiles(options, t) ? positions + kPacking : 2 * positions;
   return ghost * static_cast<double>(m + k) > static_cast<double>(m) * static_cast<double>(k);
 }
 
@@ -113,8 +120,10 @@ SquaredNorms squared_norms(const at::Tensor& left, const at::Tensor& right, Norm
   const bool direct = matrices.defined() || makes_matrices(way, left.options(), t, m, k);
   if (t == 1 && !direct) return {row_squares(left) * row_squares(right), {}};
   SquaredNorms result{at::empty({n}, left.options().dtype(at::kDouble)), {}};
-  if (in_tiles(left.options()) && in_tiles(right.options())) {
-    if (!direct) return of_ghosts(ghost_norms(StridedColumns(left), StridedColumns(right)), t, m, k);
+  const bool tiles = in_tiles(left.options()) && in_tiles(right.options());
+  if (tiles && !direct && ghosts_in_tiles(left.options(), t))
+    return of_ghosts(ghost_norms(StridedColumns(left), StridedColumns(right)), t, m, k);
+  if (tiles && direct) {
     const bool swap = m > k || matrices.defined();  // tiles are wider than high
     const ProductNorms norms =
         product_norms(StridedColumns(swap ? right : left), swap ? left : right, matrices);
@@ -148,12 +157,14 @@ SquaredNorms squared_norms(const at::Tensor& left, const at::Tensor& right, Norm
 
 SquaredNorms of_ghosts(const GhostNorms& ghosts, int64_t t, int64_t m, int64_t k) {
   const at::Tensor of_square =
-      ghosts.diagonal * ghost_float_error(m, k) +
+      ghosts.lengths.square() * ghost_float_error(m, k) +
       (ghosts.left * static_cast<double>(k) + ghosts.right * static_cast<double>(m)) *
           (static_cast<double>(t) * 0x1p-126);
-  // From the square to the norm: |a^2 - b^2| = |a - b| (a + b), and |a - b|^2 <= |a^2 - b^2|.
-  const at::Tensor of_norm =
-      at::minimum(of_square.sqrt(), of_square / ghosts.squared.sqrt().clamp_min(1e-300));
+  // From the square to the norm: with a^2 found and a^2 - e the least that it may be, a - sqrt(a^2 - e) is
+  // e / (a + sqrt(a^2 - e)), and the most that it may be is less away; below 0 it is a itself, and sqrt(e).
+  const at::Tensor norm = ghosts.squared.sqrt();
+  const at::Tensor least = (ghosts.squared - of_square).clamp_min(0).sqrt();
+  const at::Tensor of_norm = at::minimum(of_square.sqrt(), of_square / (norm + least).clamp_min(1e-300));
   const at::Tensor of_part = (ghosts.left * ghosts.right).sqrt() * product_error(at::kFloat, t) +
                              underflow_error(at::kFloat, t, m * k);
   return {ghosts.squared, at::maximum(of_norm, of_part)};
@@ -184,12 +195,11 @@ RulePlan plan(NormWay way, const at::TensorOptions& options, int64_t n, int64_t 
     plan.flops = samples * (2 * lengths + 1);
     plan.bytes = samples * 3 * sizeof(double);
     plan.rounding = 0;
-  } else if (in_tiles(options)) {
+  } else if (ghosts_in_tiles(options, t)) {
     plan.way = "ghost, tile by tile";
     plan.flops = samples * positions * (positions + 1) / 2 * (2 * lengths + 2);
     plan.bytes = 0;
     plan.part_rounding = plan.rounding;
-    // The square of the norms of the factors multiplied is at least the sum over the positions.
     plan.rounding = std::max(plan.rounding, std::sqrt(ghost_float_error(m, k)));
   } else {
     plan.way = "ghost";
@@ -215,8 +225,7 @@ double underflow_error(at::ScalarType type, int64_t t, int64_t numbers) {
 }
 
 double ghost_float_error(int64_t m, int64_t k) {
-  return 8 * std::sqrt(2.0) * (std::sqrt(static_cast<double>(m)) + std::sqrt(static_cast<double>(k))) *
-         0x1p-24;
+  return static_cast<double>(std::min(m, kGhostChain) + std::min(k, kGhostChain) + 2) * 0x1p-24;
 }
 
 double ghost_error(int64_t t, int64_t m_and_k) {

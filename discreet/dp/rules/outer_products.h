@@ -46,8 +46,9 @@ namespace outer {
 SquaredNorms squared_norms(const at::Tensor& left, const at::Tensor& right, NormWay way = NormWay::kAutomatic,
                            at::Tensor matrices = {});
 
-// Whether both ways go tile by tile.
+// Whether the direct way goes tile by tile, and whether ghost norms of t positions do.
 bool in_tiles(const at::TensorOptions& options);
+bool ghosts_in_tiles(const at::TensorOptions& options, int64_t t);
 
 // Whether the direct way is asked for, or the cheaper one for these sizes.
 bool is_direct(NormWay way, const at::TensorOptions& options, int64_t t, int64_t m, int64_t k);
@@ -72,11 +73,10 @@ double product_error(at::ScalarType type, int64_t t);
 // Where products leave the range of this type, they lose at most this of a norm over so many numbers,
 // whatever the norms: not relative.
 double underflow_error(at::ScalarType type, int64_t t, int64_t numbers);
-// Of ghost products in floats: on the squared norm, relative to the sum over the positions of
-// |left_t|^2 |right_t|^2. Each of the t^2 products is wrong by the rounding of sums of m and of k products of
-// numbers whose norms are known; as the roundings are taken for independent with mean 0 (as above), the
-// errors add up by their squares, and the root of the sum over all pairs of |left_s|^2 |left_t|^2 |right_s|^2
-// |right_t|^2 is that sum. Twice as much where a pair stands for two; 8 deviations.
+// Of ghost products in floats, proven: on the squared norm, relative to the square of the sum over the
+// positions of |left_t| |right_t|. A product of two positions is added up in floats over so many columns at
+// a time, each addition wrong by a unit roundoff of it at most; what t^2 pairs add up to is that sum squared.
+// The 2 are for products of these errors and the sums in double.
 double ghost_float_error(int64_t m, int64_t k);
 // Of ghost products in double, whatever the type: the squared norm is a sum of t^2 products, each of two
 // sums of m and k products, and is wrong by that times (|left| |right|)^2, so the norm by the square root.

@@ -63,6 +63,15 @@ std::vector<Model> parameter_models() {
                     const Tensor h = torch::embedding(p[0], x) + torch::embedding(p[1], positions);
                     return torch::matmul(h.tanh().mean(1), p[0].t());
                   }});
+  list.push_back({"tokens and positions, normalised and not",
+                  {"embedding", "added parameter", "layer normalisation"},
+                  {{7, 4}, {5, 4}, {4}, {4}},
+                  token_rows(7, {5}),
+                  [](const Tensors& p, Tensor x) {
+                    const Tensor positions = torch::arange(5).unsqueeze(0);
+                    const Tensor h = torch::embedding(p[0], x) + torch::embedding(p[1], positions);
+                    return (h + torch::layer_norm(h, {4}, p[2], p[3]).sin()).tanh().flatten(1);
+                  }});
   list.push_back({"a bias of attention by distance",  // each row of the table is looked up several times
                   {"added parameter"},
                   {{3, 2}},

@@ -103,24 +103,32 @@ void transpose(const float* from, int64_t stride, int64_t t, int64_t count, int6
   }
 }
 
-double products(const float* one, const float* other, int64_t count) {
+double squares(const float* numbers, int64_t count) {
   const hn::CappedTag<double, 8> d;
   const hn::Rebind<float, decltype(d)> floats;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  const auto load = [&](const float* from) HWY_ATTR { return hn::PromoteTo(d, hn::LoadU(floats, from)); };
   auto even = hn::Zero(d), odd = even;
   int64_t i = 0;
   for (; i + 2 * lanes <= count; i += 2 * lanes) {
-    even = hn::MulAdd(load(one + i), load(other + i), even);
-    odd = hn::MulAdd(load(one + i + lanes), load(other + i + lanes), odd);
+    const auto x = hn::PromoteTo(d, hn::LoadU(floats, numbers + i));
+    const auto y = hn::PromoteTo(d, hn::LoadU(floats, numbers + i + lanes));
+    even = hn::MulAdd(x, x, even);
+    odd = hn::MulAdd(y, y, odd);
   }
   double sum = hn::GetLane(hn::SumOfLanes(d, hn::Add(even, odd)));
-  for (; i < count; ++i) sum += static_cast<double>(one[i]) * other[i];
+  for (; i < count; ++i) sum += static_cast<double>(numbers[i]) * numbers[i];
   return sum;
 }
 
-double squares(const float* numbers, int64_t count) {
-  return products(numbers, numbers, count);
+void add(const float* numbers, int64_t count, double* sums) {
+  const hn::CappedTag<double, 8> d;
+  const hn::Rebind<float, decltype(d)> floats;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t i = 0;
+  for (; i + lanes <= count; i += lanes)
+    hn::StoreU(hn::Add(hn::LoadU(d, sums + i), hn::PromoteTo(d, hn::LoadU(floats, numbers + i))), d,
+               sums + i);
+  for (; i < count; ++i) sums[i] += numbers[i];
 }
 
 TileColumns columns_of_tile() {
@@ -136,8 +144,8 @@ HWY_AFTER_NAMESPACE();
 namespace discreet {
 
 HWY_EXPORT(multiply_tile);
-HWY_EXPORT(products);
 HWY_EXPORT(squares);
+HWY_EXPORT(add);
 HWY_EXPORT(columns_of_tile);
 HWY_EXPORT(rows_of_tile);
 HWY_EXPORT(transpose);
@@ -164,8 +172,8 @@ double tile_squares(const float* numbers, int64_t count) {
   return HWY_DYNAMIC_DISPATCH(squares)(numbers, count);
 }
 
-double tile_products(const float* one, const float* other, int64_t count) {
-  return HWY_DYNAMIC_DISPATCH(products)(one, other, count);
+void tile_add(const float* numbers, int64_t count, double* sums) {
+  HWY_DYNAMIC_DISPATCH(add)(numbers, count, sums);
 }
 
 }  // namespace discreet
