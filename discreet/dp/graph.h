@@ -8,7 +8,8 @@
 // of the batch that a model detaches are not in the graph: PrivacyEngine::check looks for those.
 //
 // A parameter may enter as itself, as a view (transposed, reshaped, a slice), or through a function of
-// parameters alone (weight normalisation, a product of two adapters, exp).
+// parameters alone (weight normalisation, a product of two adapters, exp). Rows of a table that are looked up
+// and then broadcast over the batch (positions, distances) are such a view or function.
 #pragma once
 
 #include <torch/torch.h>

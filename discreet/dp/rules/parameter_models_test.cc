@@ -64,7 +64,7 @@ std::vector<Model> parameter_models() {
                     return torch::matmul(h.tanh().mean(1), p[0].t());
                   }});
   list.push_back({"tokens and positions, normalised and not",
-                  {"embedding", "added parameter", "layer normalisation"},
+                  {"embedding", "added parameter", "layer norm"},
                   {{7, 4}, {5, 4}, {4}, {4}},
                   token_rows(7, {5}),
                   [](const Tensors& p, Tensor x) {
