@@ -1,13 +1,14 @@
 // Seconds of a private training step of ours, or of a plain one of the same model, and the memory it takes:
 // one case, so that the memory is its own. run.py runs this beside the rivals.
 //
-// usage: step_bench TASK.json MODEL private|plain|parts STEPS [THREADS]
+// usage: step_bench TASK.json MODEL private|plain|plain-drawn|parts STEPS [THREADS]
 //
 // A private step: Poisson draw, forward, per-sample clipping, noise, SGD. A plain one: a batch of the same
-// (expected) size, forward, backward, SGD. Prints one line of JSON: quartiles over STEPS steps after three
-// that do not count, the median seconds of processors, peak memory of the process, and how far that is above
-// what it had before the model was made. "parts" prints instead the milliseconds of processors that each part
-// of a private step takes, by clip rule.
+// (expected) size, forward, backward, SGD; "plain-drawn": a Poisson draw, whose sizes differ from step to
+// step as a private step's do, which memory feels. Prints one line of JSON: quartiles over STEPS steps after
+// three that do not count, the median seconds of processors, peak memory of the process, and how far that is
+// above what it had before the model was made. "parts" prints instead the milliseconds of processors that
+// each part of a private step takes, by clip rule.
 #include <ATen/Parallel.h>
 
 #include <algorithm>
@@ -112,12 +113,14 @@ Times private_steps(Case& c, int steps) {
   return times;
 }
 
-Times plain_steps(Case& c, int steps) {
+Times plain_steps(Case& c, int steps, bool drawn) {
   torch::optim::SGD optimizer(trained(*c.model), c.learning_rate);
   Times times;
   for (int step = 0; step < kWarmUp + steps; ++step) {
     times.start();
-    const Tensor rows = torch::randint(0, c.data.size(), {c.batch}, torch::kLong);
+    const int64_t all = c.data.size();
+    const Tensor rows = drawn ? torch::rand({all}).mul_(all).lt_(c.batch).nonzero().squeeze(1)
+                              : torch::randint(0, all, {c.batch}, torch::kLong);
     const Tensor x = c.data.features(rows), y = c.data.targets().index_select(0, rows);
     optimizer.zero_grad();
     loss_of(c.model->forward(x), y).backward();
@@ -251,7 +254,7 @@ int run(const std::string& path, const std::string& name, const std::string& mod
       print_parts(c, steps);
       return 0;
     }
-    Times times = mode == "private" ? private_steps(c, steps) : plain_steps(c, steps);
+    Times times = mode == "private" ? private_steps(c, steps) : plain_steps(c, steps, mode == "plain-drawn");
     for (auto* all : {&times.wall, &times.cpu}) all->erase(all->begin(), all->begin() + kWarmUp);
     int64_t numbers = 0;
     for (const Tensor& parameter : trained(*c.model)) numbers += parameter.numel();
@@ -277,8 +280,10 @@ int run(const std::string& path, const std::string& name, const std::string& mod
 
 int main(int argc, char** argv) {
   const std::string mode = argc > 3 ? argv[3] : "";
-  if (argc < 5 || (mode != "private" && mode != "plain" && mode != "parts") || std::atoi(argv[4]) < 1) {
-    std::fprintf(stderr, "usage: step_bench TASK.json MODEL private|plain|parts STEPS [THREADS]\n");
+  if (argc < 5 || (mode != "private" && mode != "plain" && mode != "plain-drawn" && mode != "parts") ||
+      std::atoi(argv[4]) < 1) {
+    std::fprintf(stderr,
+                 "usage: step_bench TASK.json MODEL private|plain|plain-drawn|parts STEPS [THREADS]\n");
     return 2;
   }
   if (argc > 5) at::set_num_threads(std::atoi(argv[5]));

@@ -21,14 +21,14 @@ import tempfile
 import time
 
 import table
-from table import FROM_PYTHON, OURS
+from table import DRAWN, FROM_PYTHON, OURS
 
 HERE = pathlib.Path(__file__).parent
 
 
 def cases_of(who):
-    """discreet and jax stand for two each, C++ and Python apart."""
-    both = {"discreet": [("discreet", "plain"), OURS], "jax": [("jax-plain", "plain"), ("jax-privacy", "private")]}
+    """discreet stands for three, jax for two; ours from Python is apart."""
+    both = {"discreet": [("discreet", "plain"), DRAWN, OURS], "jax": [("jax-plain", "plain"), ("jax-privacy", "private")]}
     return both.get(who) or [(who, "plain" if who.endswith("plain") else "private")]
 
 
