@@ -56,10 +56,14 @@ TEST(Refused, TokensOfTheBatchInPlaceOfAParameter) {
   const auto refused = [&](auto forward) {
     return refusal(
         [&](const Parameters& p, Tensor x) { return forward(torch::embedding(p[0].tensor, x), p); },
-        {{"table", {8, 4}}, {"w", {4, 4}}}, tokens);
+        {{"table", {8, 4}}, {"w", {4, 4}}, {"others", {8, 4}}}, tokens);
   };
   EXPECT_THAT(refused([](Tensor h, const Parameters& p) { return h.mm(p[1].tensor).mm(h.t()); }),
               HasSubstr("parameter 'table'"));
+  EXPECT_THAT(refused([&](Tensor h, const Parameters& p) {  // each sample is held against the others'
+                return h.mm(torch::embedding(p[2].tensor, tokens).t());
+              }),
+              HasSubstr("parameter 'others'"));
   EXPECT_THAT(refused([](Tensor h, const Parameters& p) { return h.mm(p[1].tensor) - h.sum(0); }),
               HasSubstr("'SubBackward0', which broadcasts one tensor over the batch"));
   EXPECT_THAT(refused([](Tensor h, const Parameters& p) { return h.mm(p[1].tensor) - h.slice(0, 0, 1); }),
