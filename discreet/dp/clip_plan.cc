@@ -89,8 +89,7 @@ ClipPlan ClipPiece::plan() {
         entry.sum_rounding = sum(1);
         raise(by_norm, entry.sum_rounding);
       } else if (entry.norm_rounding != 0) {
-        entry.sum_rounding =
-            sum(kRecomputeAt / (together.part_rounding != 0 ? together.part_rounding : entry.norm_rounding));
+        entry.sum_rounding = sum(kRecomputeAt / entry.norm_rounding);
         raise(by_error, entry.sum_rounding);
       } else {
         entry.sum_rounding = sum(kNegligible / (std::sqrt(terms) * rule.unit));

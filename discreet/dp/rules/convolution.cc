@@ -150,15 +150,14 @@ class WeightGradients : public Gradients {
   std::optional<RulePlan> plan() override {
     const int64_t p = weight_.size(0) / by_.groups, d = weight_.numel() / weight_.size(0);
     const int64_t t = positions_of_one();
-    const bool keeps = by_tiles() ? is_direct() && keeps_tiles() : keeps_products();
-    const NormWay own = is_direct() ? NormWay::kDirect : NormWay::kGhost;
-    const NormWay way = by_tiles() || keeps ? own : norm_way();
+    const bool keeps = by_tiles() ? keeps_tiles() : keeps_products();
+    const NormWay way = by_tiles() || keeps ? NormWay::kDirect : norm_way();
     RulePlan plan = outer::plan(way, g_.options(), samples_ * by_.groups, t, p, d);
     const auto number = static_cast<double>(g_.element_size());
     const double kept = number * static_cast<double>(weight_.numel()) * static_cast<double>(samples_);
     if (by_tiles()) {
       plan.bytes = keeps ? kept : 0;
-      if (is_direct()) plan.rounding *= std::sqrt(static_cast<double>(places()));
+      plan.rounding *= std::sqrt(static_cast<double>(places()));
       return plan;
     }
     const int64_t block = std::min(samples_, block_of_unfolded());
@@ -172,13 +171,9 @@ class WeightGradients : public Gradients {
   bool keeps_all() const { return samples_ * weight_.numel() <= kKeptNumbers; }
 
   // Whether the products of unfolded samples are kept for the sum.
-  bool keeps_products() const { return is_direct() && keeps_all(); }
-
-  bool is_direct() const {
-    if (norm_way() == NormWay::kAutomatic && outer::in_tiles(g_.options()) && keeps_tiles())
-      return true;  // the sum's product too
+  bool keeps_products() const {
     const int64_t p = weight_.size(0) / by_.groups, d = weight_.numel() / weight_.size(0);
-    return outer::is_direct(norm_way(), g_.options(), positions_of_one(), p, d);
+    return outer::is_direct(norm_way(), positions_of_one(), p, d) && keeps_all();
   }
 
   bool keeps_tiles() const {
@@ -201,11 +196,12 @@ class WeightGradients : public Gradients {
     return images_ * c10::multiply_integers((by_.transposed ? x_ : g_).sizes().slice(2));
   }
 
-  // For floats: products in the cache, those of the direct way kept where that takes little memory beside
-  // what they are made of.
+  // The direct way for floats: products in the cache, kept where that takes little memory beside what they
+  // are made of.
   bool by_tiles() const {
-    return outer::in_tiles(g_.options()) && outer::in_tiles(x_.options()) &&
-           (is_direct() || outer::ghosts_in_tiles(g_.options(), positions_of_one()));
+    const int64_t p = weight_.size(0) / by_.groups, d = weight_.numel() / weight_.size(0);
+    return g_.device().is_cpu() && g_.scalar_type() == at::kFloat && x_.scalar_type() == at::kFloat &&
+           outer::is_direct(norm_way(), positions_of_one(), p, d);
   }
 
   SquaredNorms norms_by_tiles() {
@@ -218,15 +214,9 @@ class WeightGradients : public Gradients {
     const at::Tensor channels = rows.view({samples_, images_, by_.groups, p, t}).permute({0, 2, 1, 4, 3});
     const at::Tensor right = images_ == 1 ? channels.select(2, 0).flatten(0, 1)
                                           : channels.reshape({samples_ * by_.groups, images_ * t, p});
-    const auto by_sample = [&](const at::Tensor& x) { return x.view({samples_, by_.groups}).sum(1); };
-    if (!is_direct()) {
-      const GhostNorms ghosts = ghost_norms(left, StridedColumns(right));
-      return outer::of_ghosts({by_sample(ghosts.squared), by_sample(ghosts.left), by_sample(ghosts.right),
-                               by_sample(ghosts.lengths)},
-                              positions_of_one(), p, left.columns());
-    }
     if (keeps_tiles()) matrices_ = at::empty({samples_ * by_.groups, p, left.columns()}, g_.options());
     const ProductNorms norms = product_norms(left, right, matrices_);
+    const auto by_sample = [&](const at::Tensor& x) { return x.view({samples_, by_.groups}).sum(1); };
     SquaredNorms result{by_sample(norms.squared), {}};
     // A number of what is unfolded enters at most one product for each place in a kernel. The error of a norm
     // over groups is at most that of all together.

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <limits>
 
-#include "discreet/dp/rules/ghost_norms.h"
 #include "discreet/dp/rules/product_norms.h"
 #include "discreet/dp/rules/row_kernels.h"
 #include "discreet/dp/rules/weighted_rows.h"
@@ -65,38 +64,18 @@ const at::Tensor& OuterProducts::joined(std::vector<at::Tensor>& parts) {
 }
 
 namespace outer {
-namespace {
 
-// Products of positions that the time to bring a number to where tiles read it is worth.
-constexpr double kPacking = 20;
-// Positions between which products in floats are exact enough where they do not cancel: up to here a norm is
-// trusted (clip_piece.h) whose square is at least half of what it is for independent positions.
-constexpr int64_t kMostInFloats = 64;
-
-}  // namespace
-
-bool in_tiles(const at::TensorOptions& options) {
-  return options.device().is_cpu() && at::typeMetaToScalarType(options.dtype()) == at::kFloat;
-}
-
-bool ghosts_in_tiles(const at::TensorOptions& options, int64_t t) {
-  return in_tiles(options) && t > 1 && t <= kMostInFloats;
-}
-
-bool is_direct(NormWay way, const at::TensorOptions& options, int64_t t, int64_t m, int64_t k) {
+bool is_direct(NormWay way, int64_t t, int64_t m, int64_t k) {
   if (way != NormWay::kAutomatic) return way == NormWay::kDirect;
-  // Direct: one m x k matrix. Ghost: two t x t products in double, twice the work; in tiles half of each, in
-  // short sums, and packing.
-  const auto positions = static_cast<double>(t);
-  const double ghost = ghosts_in_tiles(options, t) ? positions + kPacking : 2 * positions;
-  return ghost * static_cast<double>(m + k) > static_cast<double>(m) * static_cast<double>(k);
+  // Ghost: two t x t products, in double (twice the work). Direct: one m x k matrix.
+  return 2.0 * t * (m + k) > 1.0 * m * k;
 }
 
 namespace {
 
 // Where the matrices are not asked for: of one outer product alone the norm is as good as free.
-bool makes_matrices(NormWay way, const at::TensorOptions& options, int64_t t, int64_t m, int64_t k) {
-  return is_direct(way, options, t, m, k) && (t != 1 || way == NormWay::kDirect);
+bool makes_matrices(NormWay way, int64_t t, int64_t m, int64_t k) {
+  return is_direct(way, t, m, k) && (t != 1 || way == NormWay::kDirect);
 }
 
 // Samples whose products are made at a time.
@@ -117,13 +96,11 @@ at::Tensor sample_squares(const at::Tensor& x) {
 SquaredNorms squared_norms(const at::Tensor& left, const at::Tensor& right, NormWay way,
                            at::Tensor matrices) {
   const int64_t n = left.size(0), t = left.size(1), m = left.size(2), k = right.size(2);
-  const bool direct = matrices.defined() || makes_matrices(way, left.options(), t, m, k);
+  const bool direct = matrices.defined() || makes_matrices(way, t, m, k);
   if (t == 1 && !direct) return {row_squares(left) * row_squares(right), {}};
   SquaredNorms result{at::empty({n}, left.options().dtype(at::kDouble)), {}};
-  const bool tiles = in_tiles(left.options()) && in_tiles(right.options());
-  if (tiles && !direct && ghosts_in_tiles(left.options(), t))
-    return of_ghosts(ghost_norms(StridedColumns(left), StridedColumns(right)), t, m, k);
-  if (tiles && direct) {
+  if (direct && left.device().is_cpu() && left.scalar_type() == at::kFloat &&
+      right.scalar_type() == at::kFloat) {
     const bool swap = m > k || matrices.defined();  // tiles are wider than high
     const ProductNorms norms =
         product_norms(StridedColumns(swap ? right : left), swap ? left : right, matrices);
@@ -155,26 +132,11 @@ SquaredNorms squared_norms(const at::Tensor& left, const at::Tensor& right, Norm
   return result;
 }
 
-SquaredNorms of_ghosts(const GhostNorms& ghosts, int64_t t, int64_t m, int64_t k) {
-  const at::Tensor of_square =
-      ghosts.lengths.square() * ghost_float_error(m, k) +
-      (ghosts.left * static_cast<double>(k) + ghosts.right * static_cast<double>(m)) *
-          (static_cast<double>(t) * 0x1p-126);
-  // From the square to the norm: with a^2 found and a^2 - e the least that it may be, a - sqrt(a^2 - e) is
-  // e / (a + sqrt(a^2 - e)), and the most that it may be is less away; below 0 it is a itself, and sqrt(e).
-  const at::Tensor norm = ghosts.squared.sqrt();
-  const at::Tensor least = (ghosts.squared - of_square).clamp_min(0).sqrt();
-  const at::Tensor of_norm = at::minimum(of_square.sqrt(), of_square / (norm + least).clamp_min(1e-300));
-  const at::Tensor of_part = (ghosts.left * ghosts.right).sqrt() * product_error(at::kFloat, t) +
-                             underflow_error(at::kFloat, t, m * k);
-  return {ghosts.squared, at::maximum(of_norm, of_part)};
-}
-
 RulePlan plan(NormWay way, const at::TensorOptions& options, int64_t n, int64_t t, int64_t m, int64_t k) {
   const at::ScalarType type = at::typeMetaToScalarType(options.dtype());
   const auto samples = static_cast<double>(n), positions = static_cast<double>(t);
   const auto lengths = static_cast<double>(m + k), numbers = static_cast<double>(m) * static_cast<double>(k);
-  const bool direct = makes_matrices(way, options, t, m, k);
+  const bool direct = makes_matrices(way, t, m, k);
   const auto at_a_time = static_cast<double>(std::min(n, block_of(direct, t, m, k)));
   RulePlan plan{.way = "direct",
                 .flops = samples * (2 * positions * numbers + 2 * numbers),
@@ -184,7 +146,7 @@ RulePlan plan(NormWay way, const at::TensorOptions& options, int64_t n, int64_t 
                 .terms = t,
                 .unit = unit_roundoff(type)};
   if (direct) {
-    if (in_tiles(options)) {
+    if (type == at::kFloat && options.device().is_cpu()) {
       plan.way = "direct, tile by tile";
       plan.bytes = 0;
     }
@@ -195,12 +157,6 @@ RulePlan plan(NormWay way, const at::TensorOptions& options, int64_t n, int64_t 
     plan.flops = samples * (2 * lengths + 1);
     plan.bytes = samples * 3 * sizeof(double);
     plan.rounding = 0;
-  } else if (ghosts_in_tiles(options, t)) {
-    plan.way = "ghost, tile by tile";
-    plan.flops = samples * positions * (positions + 1) / 2 * (2 * lengths + 2);
-    plan.bytes = 0;
-    plan.part_rounding = plan.rounding;
-    plan.rounding = std::max(plan.rounding, std::sqrt(ghost_float_error(m, k)));
   } else {
     plan.way = "ghost";
     plan.flops = samples * positions * positions * (2 * lengths + 2);
@@ -222,10 +178,6 @@ double underflow_error(at::ScalarType type, int64_t t, int64_t numbers) {
   const double least =
       type == at::kDouble ? 0x1p-1022 : 0x1p-126;  // flushed to 0, whatever the processor's mode
   return static_cast<double>(t) * std::sqrt(static_cast<double>(numbers)) * least;
-}
-
-double ghost_float_error(int64_t m, int64_t k) {
-  return static_cast<double>(std::min(m, kGhostChain) + std::min(k, kGhostChain) + 2) * 0x1p-24;
 }
 
 double ghost_error(int64_t t, int64_t m_and_k) {

@@ -7,7 +7,6 @@
 #include <utility>
 #include <vector>
 
-#include "discreet/dp/rules/ghost_norms.h"
 #include "discreet/dp/rules/rule.h"
 #include "discreet/dp/rules/weighted_rows.h"
 
@@ -40,21 +39,13 @@ class OuterProducts : public Gradients {
 namespace outer {
 
 // Squared norms: ghost, |left|^2 |right|^2 where t is 1, else the product <left left^T, right right^T>
-// (Goodfellow 2015; Li et al. 2021); or direct, from the matrices themselves; automatic, the cheaper way. Of
-// floats on the processor tile by tile (ghost_norms.h, product_norms.h); else ghost is in double, because it
-// cancels. `matrices`, where defined, is [n, m, k] and is filled (the direct way).
+// (Goodfellow 2015; Li et al. 2021), in double because it cancels; or direct, from the matrices themselves;
+// automatic, the cheaper way. `matrices`, where defined, is [n, m, k] and is filled (the direct way).
 SquaredNorms squared_norms(const at::Tensor& left, const at::Tensor& right, NormWay way = NormWay::kAutomatic,
                            at::Tensor matrices = {});
 
-// Whether the direct way goes tile by tile, and whether ghost norms of t positions do.
-bool in_tiles(const at::TensorOptions& options);
-bool ghosts_in_tiles(const at::TensorOptions& options, int64_t t);
-
 // Whether the direct way is asked for, or the cheaper one for these sizes.
-bool is_direct(NormWay way, const at::TensorOptions& options, int64_t t, int64_t m, int64_t k);
-
-// What squared_norms makes of ghost norms in floats: with their error.
-SquaredNorms of_ghosts(const GhostNorms& ghosts, int64_t t, int64_t m, int64_t k);
+bool is_direct(NormWay way, int64_t t, int64_t m, int64_t k);
 
 // Of squared_norms for n samples of this type, on this device. Products of matrices are 2 t m k operations;
 // what stays in the processor's cache is no working memory.
@@ -73,11 +64,6 @@ double product_error(at::ScalarType type, int64_t t);
 // Where products leave the range of this type, they lose at most this of a norm over so many numbers,
 // whatever the norms: not relative.
 double underflow_error(at::ScalarType type, int64_t t, int64_t numbers);
-// Of ghost products in floats, proven: on the squared norm, relative to the square of the sum over the
-// positions of |left_t| |right_t|. A product of two positions is added up in floats over so many columns at
-// a time, each addition wrong by a unit roundoff of it at most; what t^2 pairs add up to is that sum squared.
-// The 2 are for products of these errors and the sums in double.
-double ghost_float_error(int64_t m, int64_t k);
 // Of ghost products in double, whatever the type: the squared norm is a sum of t^2 products, each of two
 // sums of m and k products, and is wrong by that times (|left| |right|)^2, so the norm by the square root.
 double ghost_error(int64_t t, int64_t m_and_k);

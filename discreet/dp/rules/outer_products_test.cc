@@ -9,7 +9,7 @@ namespace {
 
 using at::Tensor;
 
-constexpr double kNegligible = 0x1p-20;  // of an error that is not stated
+constexpr double kNegligible = 0x1p-20;
 
 struct Sides {
   Tensor left, right;
@@ -27,36 +27,37 @@ Tensor norms(const Sides& s) {
   return s.left.to(at::kDouble).transpose(1, 2).bmm(s.right.to(at::kDouble)).norm(2, {1, 2});
 }
 
-Tensor squared(const Sides& s, NormWay way) {
-  return outer::squared_norms(s.left, s.right, way).squared;
+double largest_error(const Sides& s, NormWay way) {
+  const Tensor truth = norms(s);
+  return ((outer::squared_norms(s.left, s.right, way).squared.sqrt() - truth) / truth)
+      .abs()
+      .max()
+      .item<double>();
 }
 
-// Both ways are right, and round differently: by the bits one can tell which it was.
+// Ghost norms of floats are as good as doubles are, direct ones as floats are.
+void expect_ghost(const Sides& s, NormWay way) {
+  EXPECT_LE(largest_error(s, way), 1e-12);
+}
+void expect_direct(const Sides& s, NormWay way) {
+  EXPECT_GE(largest_error(s, way), 1e-11);
+}
+
 TEST(OuterProducts, TakeTheWayAskedFor) {
   torch::manual_seed(1);
-  for (const auto type : {at::kFloat, at::kDouble})
-    for (const int64_t t : {1, 2, 20})
-      for (const int64_t width : {3, 40}) {
-        Sides s = sides(9, t, width, width + 1, 1);
-        s = {s.left.to(type), s.right.to(type)};
-        const Tensor ghost = squared(s, NormWay::kGhost), direct = squared(s, NormWay::kDirect);
-        EXPECT_FALSE(ghost.equal(direct)) << t << " " << width;
-        for (const Tensor& found : {ghost, direct})
-          EXPECT_LE(((found.sqrt() - norms(s)) / norms(s)).abs().max().item<double>(), 1e-5)
-              << t << " " << width;
-      }
+  for (const int64_t t : {1, 2, 20})
+    for (const int64_t width : {3, 40}) {
+      const Sides s = sides(9, t, width, width + 1, 1);
+      expect_ghost(s, NormWay::kGhost);
+      expect_direct(s, NormWay::kDirect);
+    }
 }
 
 TEST(OuterProducts, TakeTheCheaperWayByDefault) {
   torch::manual_seed(2);
-  const auto default_is = [](const Sides& s, NormWay way) {
-    EXPECT_TRUE(squared(s, NormWay::kAutomatic).equal(squared(s, way)));
-  };
-  default_is(sides(9, 64, 3, 4, 1), NormWay::kDirect);
-  default_is(sides(9, 2, 60, 50, 1), NormWay::kGhost);
-  default_is(sides(9, 1, 3, 4, 1), NormWay::kGhost);
-  default_is(sides(9, 64, 512, 128, 1), NormWay::kGhost);
-  default_is(sides(9, 512, 512, 128, 1), NormWay::kDirect);
+  expect_direct(sides(9, 64, 3, 4, 1), NormWay::kAutomatic);
+  expect_ghost(sides(9, 2, 60, 50, 1), NormWay::kAutomatic);
+  expect_ghost(sides(9, 1, 3, 4, 1), NormWay::kAutomatic);
 }
 
 TEST(OuterProducts, KeepToTheErrorThatTheyState) {
@@ -80,40 +81,6 @@ TEST(OuterProducts, CountWhatLeavesTheRangeOfFloats) {
   const SquaredNorms found = outer::squared_norms(s.left, s.right, NormWay::kDirect);
   EXPECT_EQ(found.squared.item<double>(), 0);
   EXPECT_GE(found.error.item<double>(), norms(s).item<double>());
-}
-
-// The same of products between positions, of either side.
-TEST(OuterProducts, CountWhatLeavesTheRangeOfFloatsBetweenPositions) {
-  for (const double left : {1e-25, 1.0})
-    for (const double right : {1e-25, 1.0}) {
-      const Sides s{torch::full({1, 2, 3}, left, at::kFloat), torch::full({1, 2, 3}, right, at::kFloat)};
-      const SquaredNorms found = outer::squared_norms(s.left, s.right, NormWay::kGhost);
-      const double error = std::abs(found.squared.sqrt().item<double>() - norms(s).item<double>());
-      EXPECT_GE(found.error.item<double>(), error) << left << " " << right;
-    }
-}
-
-// Two kinds of rows, each 32 times, whose products all round the same way at every addition and nearly
-// cancel.
-TEST(OuterProducts, CountRoundingsOfFloatsThatAgree) {
-  const int64_t t = 64, m = 4096;
-  Tensor left = torch::full({1, t, m}, 921.f / 1024), right = torch::ones({1, t, 256});
-  left.slice(1, t / 2).fill_(871.f / 1024);
-  right.slice(1, t / 2).fill_(-1);
-  const double truth = norms({left, right}).item<double>();
-  EXPECT_NEAR(truth, 1600, 1e-6);
-  for (const NormWay way : {NormWay::kGhost, NormWay::kDirect, NormWay::kAutomatic}) {
-    const SquaredNorms found = outer::squared_norms(left, right, way);
-    EXPECT_LE(std::abs(found.squared.sqrt().item<double>() - truth), found.error.item<double>());
-  }
-}
-
-// What is stated for sums without cancellation is below where norms are made again in double (2^-12).
-TEST(OuterProducts, TrustGhostNormsOfFloatsWherePositionsDoNotCancel) {
-  torch::manual_seed(5);
-  const Sides s{torch::randn({4, 64, 128}), torch::randn({4, 64, 512})};
-  const SquaredNorms found = outer::squared_norms(s.left, s.right, NormWay::kGhost);
-  EXPECT_LE((found.error / norms(s)).max().item<double>(), 0x1p-12);
 }
 
 // Operations of loops that do it one number at a time.
@@ -146,10 +113,6 @@ TEST(OuterProducts, PlanTheOperationsOfTheWay) {
   EXPECT_EQ(plan(NormWay::kGhost, 1).way, "product of norms");
   EXPECT_EQ(plan(NormWay::kGhost, 1).flops, one);
   EXPECT_EQ(plan(NormWay::kAutomatic, 1).way, "product of norms");
-  const RulePlan floats = outer::plan(NormWay::kGhost, at::kFloat, n, t, m, k);
-  EXPECT_EQ(floats.way, "ghost, tile by tile");
-  EXPECT_EQ(floats.flops, ghost * (t + 1) / (2 * t));  // each pair of positions once
-  EXPECT_EQ(floats.bytes, 0);
   EXPECT_EQ(plan(NormWay::kDirect, 1).way, "direct");
 }
 

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "discreet/dp/rules/product_tile.h"
+
 namespace discreet {
 namespace {
 
@@ -39,7 +41,7 @@ class Workspace {
       const int64_t count = std::min(tile_.most, k_ - first);
       const int64_t width = (count + tile_.lanes - 1) / tile_.lanes * tile_.lanes, rows = tile_rows(width);
       for (int64_t begin = 0; begin < t_;) {
-        const TileRuns runs = places_.runs_from(base, begin, kTileNumbers / width);
+        const TileRuns runs = runs_from(base, begin, kTileNumbers / width);
         const int64_t end = begin + runs.runs * runs.length;
         pack_right(sample, begin, end, first, count, width);
         sum.right += tile_squares(right_tile_.data(), (end - begin) * width);
@@ -58,6 +60,16 @@ class Workspace {
   }
 
  private:
+  // Some `most` positions from `begin`: whole runs, or a part of one.
+  TileRuns runs_from(const float* base, int64_t begin, int64_t most) const {
+    const int64_t length = places_.length, run = begin / length, inside = begin % length;
+    const int64_t* starts = places_.starts.data() + run;
+    if (length > most)
+      return {base + inside * places_.step, starts, 1, std::min(most, length - inside), places_.step};
+    const int64_t left = static_cast<int64_t>(places_.starts.size()) - run;
+    return {base, starts, std::min(left, most / length), length, places_.step};
+  }
+
   // Columns [first, first + count) of positions [begin, end), rows of `width`; zeros behind.
   void pack_right(int64_t sample, int64_t begin, int64_t end, int64_t first, int64_t count, int64_t width) {
     const int64_t t = end - begin, of_position = right_.stride(1), of_column = right_.stride(2);
@@ -97,13 +109,6 @@ class Workspace {
 };
 
 }  // namespace
-
-TileRuns PlacedColumns::Places::runs_from(const float* base, int64_t begin, int64_t most) const {
-  const int64_t run = begin / length, inside = begin % length;
-  if (length > most) return {base + inside * step, &starts[run], 1, std::min(most, length - inside), step};
-  const int64_t left = static_cast<int64_t>(starts.size()) - run;
-  return {base, &starts[run], std::min(left, most / length), length, step};
-}
 
 StridedColumns::StridedColumns(at::Tensor x)
     : x_(std::move(x)), in_place_(x_.stride(1) == 1 || (x_.stride(2) == 1 && x_.stride(1) <= kNearStep)) {

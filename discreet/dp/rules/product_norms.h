@@ -8,8 +8,6 @@
 #include <utility>
 #include <vector>
 
-#include "discreet/dp/rules/product_tile.h"
-
 namespace discreet {
 
 // The left factor of the products: for each sample a matrix [positions, columns] of floats that is read where
@@ -21,9 +19,6 @@ class PlacedColumns {
     int64_t length;               // positions of each run
     int64_t step;
     std::vector<int64_t> offsets;  // one for each column
-
-    // Some `most` positions from `begin`: whole runs, or a part of one.
-    TileRuns runs_from(const float* base, int64_t begin, int64_t most) const;
   };
 
   virtual ~PlacedColumns() = default;

@@ -120,17 +120,6 @@ double squares(const float* numbers, int64_t count) {
   return sum;
 }
 
-void add(const float* numbers, int64_t count, double* sums) {
-  const hn::CappedTag<double, 8> d;
-  const hn::Rebind<float, decltype(d)> floats;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  int64_t i = 0;
-  for (; i + lanes <= count; i += lanes)
-    hn::StoreU(hn::Add(hn::LoadU(d, sums + i), hn::PromoteTo(d, hn::LoadU(floats, numbers + i))), d,
-               sums + i);
-  for (; i < count; ++i) sums[i] += numbers[i];
-}
-
 TileColumns columns_of_tile() {
   const auto lanes = static_cast<int64_t>(hn::Lanes(Floats()));
   return {lanes, lanes * static_cast<int64_t>(kMostVectors)};
@@ -145,7 +134,6 @@ namespace discreet {
 
 HWY_EXPORT(multiply_tile);
 HWY_EXPORT(squares);
-HWY_EXPORT(add);
 HWY_EXPORT(columns_of_tile);
 HWY_EXPORT(rows_of_tile);
 HWY_EXPORT(transpose);
@@ -170,10 +158,6 @@ void transpose_columns(const float* from, int64_t stride, int64_t t, int64_t cou
 
 double tile_squares(const float* numbers, int64_t count) {
   return HWY_DYNAMIC_DISPATCH(squares)(numbers, count);
-}
-
-void tile_add(const float* numbers, int64_t count, double* sums) {
-  HWY_DYNAMIC_DISPATCH(add)(numbers, count, sums);
 }
 
 }  // namespace discreet

@@ -32,9 +32,6 @@ void multiply_tile(const TileRuns& left, const int64_t* offsets, const float* ri
 // The sum of the squares of `count` numbers, in double.
 double tile_squares(const float* numbers, int64_t count);
 
-// sums += numbers, `count` of them.
-void tile_add(const float* numbers, int64_t count, double* sums);
-
 // to [t, width]: to[i, j] = from[i + j * stride] for j below count, zeros behind.
 void transpose_columns(const float* from, int64_t stride, int64_t t, int64_t count, int64_t width, float* to);
 

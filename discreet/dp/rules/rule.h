@@ -46,10 +46,9 @@ struct RulePlan {
   // Of SquaredNorms: the error over the norms of the factors multiplied (outer_products.h); 0 where it is
   // undefined.
   double rounding;
-  double direct_flops;       // for the samples' gradients made in full
-  int64_t terms;             // products that a sample adds to one number of the sum
-  double unit;               // unit roundoff of the sum within a block of samples
-  double part_rounding = 0;  // as `rounding`, of the sample's part of the sum; 0: that of its norm
+  double direct_flops;  // for the samples' gradients made in full
+  int64_t terms;        // products that a sample adds to one number of the sum
+  double unit;          // unit roundoff of the sum within a block of samples
 };
 
 // The gradients of one parameter of one operation in one backward pass, one for each sample. They have the

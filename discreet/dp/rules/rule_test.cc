@@ -90,17 +90,15 @@ class Ways : public testing::TestWithParam<Case> {
   Tensor x_, w_, out_, g_;
 };
 
-// Both are right, and round differently: by the bits one can tell which it was.
 TEST_P(Ways, AreTakenAsTold) {
-  EXPECT_LE(error(NormWay::kGhost), 1e-6);
-  EXPECT_LE(error(NormWay::kDirect), 1e-6);
-  const auto squared = [&](NormWay way) { return gradients(way)->squared_norms().squared; };
-  EXPECT_FALSE(squared(NormWay::kGhost).equal(squared(NormWay::kDirect)));
+  // Ghost norms of floats are as good as doubles are, direct ones as floats are.
+  EXPECT_LE(error(NormWay::kGhost), 1e-13);
+  EXPECT_GE(error(NormWay::kDirect), 1e-11);
 }
 
 TEST_P(Ways, AreSaidInThePlan) {
   const auto way = [&](NormWay told) { return gradients(told)->plan()->way; };
-  EXPECT_THAT(way(NormWay::kGhost), StartsWith(GetParam().one_position ? "product of norms" : "ghost"));
+  EXPECT_EQ(way(NormWay::kGhost), GetParam().one_position ? "product of norms" : "ghost");
   EXPECT_THAT(way(NormWay::kDirect), StartsWith("direct"));
 }
 
