@@ -1,7 +1,7 @@
 """A private training step beside a plain one: ours and the rivals', all models of task.json, in one run on one machine.
 
-usage: bench/step/run.py PATH-OF-step_bench OUT-FOLDER [--models a,b] [--who discreet,discreet-python,plain,opacus,...,jax] [--rounds N]
-                         [--seconds S] [--threads T] [--timeout S] [--jax PYTHON] [--markdown FILE]
+usage: bench/step/run.py PATH-OF-step_bench OUT-FOLDER [--models a,b] [--rounds N]
+                         [--who discreet,discreet-python,plain,opacus,...,jax] [--seconds S] [--threads T] [--timeout S] [--jax PYTHON] [--markdown FILE]
 
 Run by the Python that has torch (the same libtorch that step_bench is linked with), opacus, fastDP (optional) and
 matplotlib; JAX Privacy has a Python of its own: make bench-step. One process for each case, and the cases of a model
