@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "discreet/base/heap_trimmer.h"
 #include "discreet/base/random.h"
 #include "discreet/dp/clip.h"
 #include "discreet/dp/draws.h"
@@ -61,6 +62,7 @@ struct PrivacyEngine::State : std::enable_shared_from_this<PrivacyEngine::State>
   ReleasedGradients gradients;
   BufferGuard buffers;
   RandomStream sampling, noise;
+  HeapTrimmer heap;
   bool attached = false;
   bool checked = false;  // the forward pass, on a batch
 

@@ -4,7 +4,6 @@
 
 #include <charconv>
 #include <cstdlib>
-#include <functional>
 
 // Debian's libtorch: the wheel ships no headers of its Gloo, and others do not fit it.
 #if TORCH_VERSION_MAJOR < 2 && __has_include(<gloo/transport/device.h>)
@@ -19,58 +18,30 @@
 namespace discreet {
 namespace {
 
-// The first line of what libtorch says; the others are where in its sources.
-std::string reason(const std::exception& error) {
-  const std::string text = error.what();
-  return text.substr(0, text.find('\n'));
-}
-
-class GroupProcesses : public Processes {
+class GroupProcesses : public Connection {
  public:
   explicit GroupProcesses(c10::intrusive_ptr<c10d::ProcessGroup> group) : group_(std::move(group)) {
-    if (size() > kMost)
-      throw Error(ErrorKind::kUnsupported,
-                  "at most " + std::to_string(kMost) + " processes can train one model together");
+    check_size();
   }
 
   int64_t rank() const override { return group_->getRank(); }
   int64_t size() const override { return group_->getSize(); }
 
-  void sum(at::Tensor values) override {
-    together([&] {
-      std::vector<at::Tensor> list = {values};
-      group_->allreduce(list)->wait();
-    });
+ protected:
+  void exchange_sum(const at::Tensor& values) override {
+    std::vector<at::Tensor> list = {values};
+    group_->allreduce(list)->wait();
   }
 
-  void broadcast(at::Tensor values, int64_t from) override {
-    together([&] {
-      std::vector<at::Tensor> list = {values.view({-1}).view(at::kByte)};
-      c10d::BroadcastOptions options;
-      options.rootRank = from;
-      group_->broadcast(list, options)->wait();
-    });
+  void exchange_bytes(const at::Tensor& bytes, int64_t from) override {
+    std::vector<at::Tensor> list = {bytes};
+    c10d::BroadcastOptions options;
+    options.rootRank = from;
+    group_->broadcast(list, options)->wait();
   }
 
  private:
-  // After a failure the others may be at another step: nothing is exchanged with them any more.
-  void together(const std::function<void()>& exchange) {
-    if (lost_.empty()) {
-      try {
-        return exchange();
-      } catch (const std::exception& error) {
-        lost_ = reason(error);
-      }
-    }
-    throw Error(ErrorKind::kUnavailable,
-                "process " + std::to_string(rank()) + " of " + std::to_string(size()) +
-                    " (counted from 0) lost another one (" + lost_ +
-                    "); the present step is not released here: end all processes, and start or resume them "
-                    "together");
-  }
-
   c10::intrusive_ptr<c10d::ProcessGroup> group_;
-  std::string lost_;
 };
 
 int64_t environment_number(const char* name, int64_t least, int64_t most) {
@@ -140,7 +111,7 @@ std::shared_ptr<Processes> connect_processes(const Rendezvous& rendezvous) {
     throw Error(ErrorKind::kUnavailable, "process " + std::to_string(rendezvous.rank) + " of " +
                                              std::to_string(rendezvous.size) + " found no others at " +
                                              rendezvous.host + ":" + std::to_string(rendezvous.port) + " (" +
-                                             reason(error) + ")");
+                                             Connection::reason(error) + ")");
   }
 }
 #else

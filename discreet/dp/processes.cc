@@ -17,6 +17,40 @@ uint64_t hash_of(std::string_view bytes) {
 
 }  // namespace
 
+std::string Connection::reason(const std::exception& error) {
+  const std::string text = error.what();
+  return text.substr(0, text.find('\n'));
+}
+
+void Connection::check_size() const {
+  if (size() > kMost)
+    throw Error(ErrorKind::kUnsupported,
+                "at most " + std::to_string(kMost) + " processes can train one model together");
+}
+
+void Connection::sum(at::Tensor values) {
+  together([&] { exchange_sum(values); });
+}
+
+void Connection::broadcast(at::Tensor values, int64_t from) {
+  together([&] { exchange_bytes(values.view({-1}).view(at::kByte), from); });
+}
+
+void Connection::together(const std::function<void()>& exchange) {
+  if (lost_.empty()) {
+    try {
+      return exchange();
+    } catch (const std::exception& error) {
+      lost_ = reason(error);
+    }
+  }
+  throw Error(ErrorKind::kUnavailable,
+              "process " + std::to_string(rank()) + " of " + std::to_string(size()) +
+                  " (counted from 0) lost another one (" + lost_ +
+                  "); the present step is not released here: end all processes, and start or resume them "
+                  "together");
+}
+
 std::vector<at::Tensor> gather(Processes& processes, const at::Tensor& mine) {
   std::vector<at::Tensor> lists;
   for (int64_t from = 0; from < processes.size(); ++from) {

@@ -7,6 +7,8 @@
 #include <torch/torch.h>
 
 #include <cstdint>
+#include <exception>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -30,6 +32,27 @@ class Processes {
   virtual void broadcast(at::Tensor values, int64_t from) = 0;
 
   static constexpr int64_t kMost = 1024;
+};
+
+// A connection that may fail: the others may be at another step then, and nothing is exchanged any more.
+class Connection : public Processes {
+ public:
+  void sum(at::Tensor values) override;
+  void broadcast(at::Tensor values, int64_t from) override;
+
+  // The first line of what libtorch says; the others are where in its sources.
+  static std::string reason(const std::exception& error);
+
+ protected:
+  // kUnsupported where there are too many. Where an exchange throws, a process was lost.
+  void check_size() const;
+  virtual void exchange_sum(const at::Tensor& values) = 0;
+  virtual void exchange_bytes(const at::Tensor& bytes, int64_t from) = 0;  // uint8 [bytes]
+
+ private:
+  void together(const std::function<void()>& exchange);
+
+  std::string lost_;
 };
 
 // Int64 lists of any lengths, by rank.

@@ -31,6 +31,7 @@ else:
     native = built_for.load_engine()
 
 STATE_VERSION = 1
+_SHARED_OUT = ("DistributedDataParallel", "FullyShardedDataParallel", "DataParallel")
 
 
 class PrivacyEngine(OpacusNames):
@@ -49,6 +50,11 @@ class PrivacyEngine(OpacusNames):
     first batch is looked at for outputs that depend on other rows. independent_buffers: those that may change because
     their updates do not depend on the data. seed_for_tests: the same draws and noise each time, hence not private.
     unaccounted: for tests and study; any batch is taken, noise_multiplier may be 0, and epsilon() refuses.
+    processes: True where several processes train one model (torchrun starts them, and init_process_group() comes first), or
+    a group of torch.distributed that has Gloo. All numbers are those of the whole, the noise is added once, and every
+    process steps by the same released gradient; all start from the weights of process 0, which charges. placement:
+    "whole-on-each" (every process has all the data, and its units are shared out) or "part-on-each" (each has records of
+    its own). The processes trust each other and the network between them.
 
     Without a model it waits for make_private(); accountant and secure_mode are Opacus's.
     """
@@ -79,6 +85,8 @@ class PrivacyEngine(OpacusNames):
         independent_buffers: Sequence[str] = (),
         seed_for_tests: Optional[int] = None,
         unaccounted: bool = False,
+        processes: Any = None,
+        placement: str = "",
         accountant: str = "pld",
         secure_mode: bool = True,
     ) -> None:
@@ -91,7 +99,8 @@ class PrivacyEngine(OpacusNames):
                 max_weight=max_weight, relation=relation, unit=unit, charge=charge, ledger=ledger,
                 ledger_dataset=ledger_dataset, ledger_steps=ledger_steps, ledger_delta=ledger_delta, grad_mode=grad_mode,
                 norm_way=norm_way, batch_dimension=batch_dimension, check_first_batch=check_first_batch,
-                independent_buffers=list(independent_buffers), seed_for_tests=seed_for_tests, unaccounted=unaccounted))
+                independent_buffers=list(independent_buffers), seed_for_tests=seed_for_tests, unaccounted=unaccounted,
+                processes=processes, placement=placement))
 
     @classmethod
     def with_epsilon(cls, model: torch.nn.Module, *, epsilon: float, delta: float, epochs: float, batch_size: int,
@@ -115,6 +124,9 @@ class PrivacyEngine(OpacusNames):
         if any(type(module).__name__ == "OptimizedModule" for module in model.modules()):
             raise unsupported("torch.compile hides a model's operations from the engine: give it the model itself, uncompiled, "
                               "and compile the one that serves")
+        if any(type(module).__name__ in _SHARED_OUT for module in model.modules()):
+            raise unsupported("the model is wrapped for several processes or devices, which would exchange raw gradients: give "
+                              "the engine the model within (model.module), and PrivacyEngine(processes=True)")
         if isinstance(model.__dict__.get("forward"), WatchedForward):
             raise Error("the model has a privacy engine already: engine.detach() first, so that one engine watches it")
         self._model, self._options = model, options

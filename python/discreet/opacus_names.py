@@ -100,6 +100,11 @@ class OpacusNames:
         """epsilon(delta)"""
         return self.epsilon(delta)
 
+    @property
+    def accountant(self) -> OpacusNames:
+        """This engine, which accounts for its own steps: engine.accountant.get_epsilon(delta)."""
+        return self
+
     def _begin(self, module: torch.nn.Module, optimizer: torch.optim.Optimizer, data_loader: DataLoader[Any],
                options: Options) -> Loader:
         if getattr(self, "_engine", None) is not None:

@@ -19,6 +19,7 @@ class AdaptiveClipping:
 
 
 Clipping = Union[str, Mapping[str, float], AdaptiveClipping]
+PLACEMENTS = ("whole-on-each", "part-on-each")
 _STYLES = ("flat", "per-layer", "normalised", "adaptive")
 
 
@@ -50,6 +51,8 @@ class Options:
     independent_buffers: list[str] = field(default_factory=list)
     seed_for_tests: Optional[int] = None
     unaccounted: bool = False
+    processes: Any = None
+    placement: str = ""
 
     # What makes two runs one training: a state is loaded only where these are the same.
     IDENTITY = ("batch_size", "sample_size", "noise_multiplier", "loss_reduction", "clipping", "stability", "max_weight",
@@ -63,6 +66,7 @@ class Options:
         style, groups, adaptive = _clipping(self.clipping)
         if self.ledger is True:
             self.ledger = default_ledger()
+        self._join_processes()
         result = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("unit", "clipping", "ledger")}
         result.update(
             clipping=style,
@@ -75,6 +79,20 @@ class Options:
             independent_buffers=list(self.independent_buffers),
         )
         return result
+
+    def _join_processes(self) -> None:
+        if not self.processes:
+            if self.placement:
+                raise Error("placement is for several processes: give processes=True as well, or leave it out")
+            self.processes = None
+            return
+        if self.placement not in PLACEMENTS:
+            raise Error(f"placement must be declared with processes: {' or '.join(PLACEMENTS)} (every process has all the "
+                        f"data, and its units are shared out; or each has records of its own); not {self.placement!r}")
+        from .processes import Group
+
+        if not isinstance(self.processes, Group):
+            self.processes = Group(self.processes)
 
 
 def _clipping(given: Clipping) -> tuple[str, list[tuple[str, float]], AdaptiveClipping]:

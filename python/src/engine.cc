@@ -13,6 +13,7 @@
 #include "discreet/dp/privacy_engine.h"
 #include "discreet/store/ledger.h"
 #include "python/src/errors.h"
+#include "python/src/group.h"
 #include "python/src/mirror.h"
 
 namespace {
@@ -118,6 +119,12 @@ PrivacyOptions read_options(const py::dict& o) {
   result.independent_buffers = get<std::vector<std::string>>(o, "independent_buffers");
   result.seed_for_tests = get<std::optional<uint64_t>>(o, "seed_for_tests");
   result.unaccounted = get<bool>(o, "unaccounted");
+  if (!o["processes"].is_none()) {
+    result.processes = processes_of(o["processes"]);
+    result.placement = choose<Placement>(
+        o, "placement",
+        {{"whole-on-each", Placement::kWholeOnEach}, {"part-on-each", Placement::kPartOnEach}});
+  }
   result.in_backward = in_backward;
   return result;
 }

@@ -29,7 +29,7 @@ def test_make_private():
         criterion(model(x), y).backward()
         optimizer.step()
     assert engine.steps == 5 and type(model) is nn.Sequential
-    assert engine.get_epsilon(delta=1e-5) == engine.epsilon(1e-5) > 0
+    assert engine.get_epsilon(delta=1e-5) == engine.accountant.get_epsilon(delta=1e-5) == engine.epsilon(1e-5) > 0
 
 
 def test_make_private_with_epsilon():

@@ -96,36 +96,32 @@ def test_language_model(lora):
     assert_released(model, expected, 1e-4)
 
 
+def assert_sum_of_squares(model, part, **asked):
+    """The loss is the sum of the squares of part(what the model returns)."""
+    model.train()
+    inputs = inputs_of()
+    expected = one_at_a_time(model, inputs, lambda out, i: part(out).square().sum(), clip=0.5, batch_size=ROWS)
+    unaccounted(model, batch_size=ROWS, clip=0.5, loss_reduction="sum")
+    out = model(**inputs, **asked)
+    part(out).square().sum().backward()
+    assert_released(model, expected, 1e-4)
+    return out
+
+
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 def test_attention_by_several_operations(attention):
     """As PyTorch's joint one is computed where there is dropout within it."""
-    model = bert(attn_implementation=attention).train()
-    inputs = inputs_of()
     with sdpa_kernel(SDPBackend.MATH):
-        expected = one_at_a_time(model, inputs, lambda out, i: out.logits.square().sum(), clip=0.5, batch_size=ROWS)
-        unaccounted(model, batch_size=ROWS, clip=0.5, loss_reduction="sum")
-        model(**inputs).logits.square().sum().backward()
-    assert_released(model, expected, 1e-4)
+        assert_sum_of_squares(bert(attn_implementation=attention), lambda out: out.logits)
 
 
 def test_a_bias_by_distance():
-    model = t5().train()
-    inputs = inputs_of()
-    expected = one_at_a_time(model, inputs, lambda out, i: out.last_hidden_state.square().sum(), clip=0.5, batch_size=ROWS)
-    unaccounted(model, batch_size=ROWS, clip=0.5, loss_reduction="sum")
-    model(**inputs).last_hidden_state.square().sum().backward()
-    assert_released(model, expected, 1e-4)
+    assert_sum_of_squares(t5(), lambda out: out.last_hidden_state)
 
 
 def test_all_hidden_states_are_watched():
-    model = bert().train()
-    inputs = inputs_of()
-    expected = one_at_a_time(model, inputs, lambda out, i: out.logits.square().sum(), clip=0.5, batch_size=ROWS)
-    unaccounted(model, batch_size=ROWS, clip=0.5, loss_reduction="sum")
-    out = model(**inputs, output_hidden_states=True)
+    out = assert_sum_of_squares(bert(), lambda out: out.logits, output_hidden_states=True)
     assert len(out.hidden_states) == 3
-    out.logits.square().sum().backward()
-    assert_released(model, expected, 1e-4)
 
 
 def test_a_loss_of_the_models_own_is_refused():
