@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "discreet/base/heap_trimmer.h"
 #include "discreet/base/random.h"
 #include "discreet/dp/clip.h"
 #include "discreet/dp/draws.h"
@@ -62,7 +61,6 @@ struct PrivacyEngine::State : std::enable_shared_from_this<PrivacyEngine::State>
   ReleasedGradients gradients;
   BufferGuard buffers;
   RandomStream sampling, noise;
-  HeapTrimmer heap;
   bool attached = false;
   bool checked = false;  // the forward pass, on a batch
 

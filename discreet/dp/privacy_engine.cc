@@ -169,9 +169,6 @@ const DrawPiece* PrivacyEngine::State::next_piece(const std::shared_ptr<const Po
     if (options.processes && source != latest)  // another one might share out the units otherwise
       throw Error(ErrorKind::kUnsupported,
                   "with several processes only the loader that was made last can be drawn from");
-    size_t most_rows = 0;
-    for (const DrawPiece& piece : pieces) most_rows = std::max(most_rows, piece.rows.size());
-    heap.between_steps(static_cast<int64_t>(most_rows));
     pieces = source->draw(sampling, static_cast<double>(options.batch_size) / options.sample_size,
                           pieces_per_draw);
     source_of_draw = source;

@@ -11,6 +11,7 @@ namespace {
 
 constexpr int64_t kTileNumbers = 6144;  // of the right factor at a time: they stay in the nearest cache
 constexpr int64_t kWorthAThread = int64_t{1} << 18;  // multiplications
+constexpr int64_t kNearStep = 1024;                  // rows further apart than that share few sets of a cache
 
 // What a thread needs for one sample after another.
 class Workspace {
@@ -109,31 +110,24 @@ class Workspace {
 
 }  // namespace
 
-// Lines of memory that are a power of two apart share few sets of a cache: the columns of one tile's rows are
-// laid side by side, position by position, unless each column's positions are so already.
-StridedColumns::StridedColumns(at::Tensor x) : x_(std::move(x)), in_place_(x_.stride(1) == 1) {
-  const int64_t t = x_.size(1), columns = x_.size(2);
-  places_ = {{0}, t, in_place_ ? 1 : kMostTileRows, {}};
-  for (int64_t j = 0; j < columns; ++j)
-    places_.offsets.push_back(in_place_ ? j * x_.stride(2)
-                                        : j / kMostTileRows * kMostTileRows * t + j % kMostTileRows);
+StridedColumns::StridedColumns(at::Tensor x)
+    : x_(std::move(x)), in_place_(x_.stride(1) == 1 || (x_.stride(2) == 1 && x_.stride(1) <= kNearStep)) {
+  const int64_t columns = x_.size(2), of_column = in_place_ ? x_.stride(2) : 1;
+  places_ = {{0}, x_.size(1), in_place_ ? x_.stride(1) : columns, {}};
+  for (int64_t j = 0; j < columns; ++j) places_.offsets.push_back(j * of_column);
 }
 
 const float* StridedColumns::base(int64_t sample, std::vector<float>* space) const {
   const float* from = x_.data_ptr<float>() + sample * x_.stride(0);
   if (in_place_) return from;
-  const int64_t t = x_.size(1), columns = x_.size(2), of_column = x_.stride(2);
-  const int64_t panels = (columns + kMostTileRows - 1) / kMostTileRows;
-  space->resize(panels * t * kMostTileRows);
-  for (int64_t i = 0; i < t; ++i, from += x_.stride(1)) {
-    float* to = space->data() + i * kMostTileRows;
-    for (int64_t first = 0; first < columns; first += kMostTileRows, to += t * kMostTileRows) {
-      const int64_t count = std::min(kMostTileRows, columns - first);
-      if (of_column == 1 && count == kMostTileRows) {
-        std::copy_n(from + first, kMostTileRows, to);
-      } else {
-        for (int64_t j = 0; j < kMostTileRows; ++j) to[j] = j < count ? from[(first + j) * of_column] : 0.f;
-      }
+  const int64_t columns = x_.size(2), of_column = x_.stride(2);
+  space->resize(x_.size(1) * columns);
+  float* to = space->data();
+  for (int64_t i = 0; i < x_.size(1); ++i, from += x_.stride(1), to += columns) {
+    if (of_column == 1) {
+      std::copy_n(from, columns, to);
+    } else {
+      for (int64_t j = 0; j < columns; ++j) to[j] = from[j * of_column];
     }
   }
   return space->data();
@@ -141,10 +135,12 @@ const float* StridedColumns::base(int64_t sample, std::vector<float>* space) con
 
 double StridedColumns::squares(const float* base) const {
   const int64_t t = x_.size(1), columns = x_.size(2);
-  if (!in_place_)
-    return tile_squares(base, (columns + kMostTileRows - 1) / kMostTileRows * kMostTileRows * t);
+  const bool by_column = in_place_ && x_.stride(2) != 1;
+  if (!in_place_ || (!by_column && x_.stride(1) == columns)) return tile_squares(base, t * columns);
   double sum = 0;
-  for (int64_t j = 0; j < columns; ++j) sum += tile_squares(base + j * x_.stride(2), t);
+  for (int64_t line = 0; line < (by_column ? columns : t); ++line)
+    sum += by_column ? tile_squares(base + line * x_.stride(2), t)
+                     : tile_squares(base + line * x_.stride(1), columns);
   return sum;
 }
 
