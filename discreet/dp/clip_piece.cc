@@ -135,14 +135,16 @@ void ClipPiece::clip(const std::vector<double>& weights, ClipCounts* counts, dou
 void ClipPiece::take_norms(Group& group) {
   group.squared.assign(units_, 0.0);
   group.factors.assign(units_, 0.0);
-  std::vector<double> rounding(units_, 0.0);
+  std::vector<NormError> errors(units_);
   for (size_t p : group.parameters)
-    if (uses_[p].way != Way::kDirect) add_fast_norms(p, &group.squared, &rounding);
+    if (uses_[p].way != Way::kDirect) add_fast_norms(p, &group.squared, &errors);
   // Units whose norm cannot come from per-row norms: several rows, or rounding that matters.
   for (int64_t unit = 0; unit < units_; ++unit) {
     double& squared = group.squared[unit];
-    const bool rounded = !std::isfinite(squared) ||
-                         !(rounding[unit] <= kRecomputeAt * group.factor.divisor(std::sqrt(squared)));
+    const NormError& error = errors[unit];
+    const double divisor = group.factor.divisor(std::sqrt(squared));
+    const double rise = group.factor.divisor(std::sqrt(squared + error.of_square)) - divisor;
+    const bool rounded = !std::isfinite(squared) || !(rise + error.of_norm <= kRecomputeAt * divisor);
     if (starts_[unit + 1] - starts_[unit] != 1 || rounded) {
       group.direct.push_back(unit);
       squared = 0;
@@ -195,13 +197,18 @@ std::vector<int64_t> ClipPiece::direct_units(const Group& group, size_t paramete
 }
 
 void ClipPiece::add_fast_norms(size_t parameter, std::vector<double>* squared,
-                               std::vector<double>* rounding) {
+                               std::vector<NormError>* errors) {
   const auto add = [&](const SquaredNorms& norms) {
     const at::Tensor part = norms.squared.cpu().contiguous();
-    const at::Tensor error = norms.error.defined() ? norms.error.cpu().contiguous() : at::Tensor();
+    const auto known = [](const at::Tensor& error) {
+      return error.defined() ? error.cpu().contiguous() : error;
+    };
+    const at::Tensor of_norm = known(norms.error), of_square = known(norms.squared_error);
     for (int64_t unit = 0; unit < units_; ++unit) {
-      (*squared)[unit] += part.data_ptr<double>()[starts_[unit]];
-      if (error.defined()) (*rounding)[unit] += error.data_ptr<double>()[starts_[unit]];
+      const int64_t row = starts_[unit];
+      (*squared)[unit] += part.data_ptr<double>()[row];
+      if (of_norm.defined()) (*errors)[unit].of_norm += of_norm.data_ptr<double>()[row];
+      if (of_square.defined()) (*errors)[unit].of_square += of_square.data_ptr<double>()[row];
     }
   };
   const Uses& uses = uses_[parameter];

@@ -85,6 +85,9 @@ class ClipPiece {
     std::vector<double> squared = {}, factors = {};  // by unit
     std::vector<int64_t> direct = {};                // units computed directly for every parameter
   };
+  struct NormError {
+    double of_norm = 0, of_square = 0;  // bounds that count together (SquaredNorms)
+  };
 
   // As it stands in the graph; `joined`: its gradients were added to those of a use before it.
   struct UseOf {
@@ -97,7 +100,7 @@ class ClipPiece {
   void add_use(const UseNode& node, const ParameterUse& use, std::unique_ptr<Gradients> gradients);
   void choose_way(Uses& uses, const at::Tensor& parameter);
   void take_norms(Group& group);
-  void add_fast_norms(size_t parameter, std::vector<double>* squared, std::vector<double>* rounding);
+  void add_fast_norms(size_t parameter, std::vector<double>* squared, std::vector<NormError>* errors);
   std::vector<int64_t> direct_units(const Group& group, size_t parameter) const;
   at::Tensor direct_gradient(size_t parameter, int64_t unit);
   void add_weighted(size_t parameter, const at::Tensor& weights, BlockSum& sum);

@@ -96,6 +96,7 @@ ClipPlan ClipPiece::plan() {
         raise(by_word, entry.sum_rounding);
       }
       if (entry.norm_rounding == 0) entry.norm_rounding = kNegligible;
+      if (uses.way != Way::kDirect) entry.norm_rounding += together.squared_rounding;
       if (of.joined || (uses.way == Way::kTogether && !first)) entry.flops = 0;
       if (of.joined || (uses.way != Way::kApart && !first)) entry.bytes = 0;
       plan.entries.push_back(std::move(entry));

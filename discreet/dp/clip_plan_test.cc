@@ -73,8 +73,9 @@ TEST(ClipPlan, CountsTheOperationsOfALinearLayer) {
     EXPECT_EQ(plan.rows, 10);
     return plan.entries.at(0);
   };
-  // Two t x t products of lengths m and k, multiplied and added up; one m x k product, squared and added up.
-  EXPECT_EQ(entry(NormWay::kGhost).flops, n * t * t * (2 * m + 2 * k + 2));
+  // Pairs of positions, each once, in two products of lengths m and k, multiplied and added up; one m x k
+  // product, squared and added up.
+  EXPECT_EQ(entry(NormWay::kGhost).flops, n * t * (t + 1) / 2 * (2 * m + 2 * k + 2));
   EXPECT_EQ(entry(NormWay::kDirect).flops, n * m * k * (2 * t + 2));
   EXPECT_EQ(entry(NormWay::kDirect).bytes, 0);  // in the processor's cache
   EXPECT_EQ(entry(NormWay::kAutomatic).parameter, "p0");

@@ -54,7 +54,7 @@ ImageFacts ImageStatistics::estimate(const ImageDataset& images, RandomStream& r
   if (fixed_labels_) {
     for (size_t label = 0; label < images.label_names().size(); ++label) {
       const double noisy = counts.cell(label_cell(static_cast<int64_t>(label)));
-      if (noisy >= kClearBy * counts.stddev()) facts.classes.push_back(images.label_names()[label]);
+      if (noisy >= kLabelClearBy * counts.stddev()) facts.classes.push_back(images.label_names()[label]);
     }
   } else {
     facts.classes = ordered_classes(counts.take_selected_values());

@@ -2,9 +2,9 @@
 // (dp/noisy_counts.h). Each image is a unit; it adds kCountWeight to the number of units and kTargetWeight to
 // the cell of its label, so S = kCountWeight^2 + kTargetWeight^2, each where open.
 //
-// IDX labels have a fixed domain (0 to 255): every label has a cell, and the classes are those above 4
-// standard deviations, at no threshold delta. Names of folders are values that occur, found by partition
-// selection.
+// IDX labels have a fixed domain (0 to 255): every label has a cell, and the classes are those from
+// kLabelClearBy standard deviations on, at no threshold delta. Names of folders are values that occur, found
+// by partition selection.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +18,9 @@
 #include "discreet/dp/noisy_counts.h"
 
 namespace discreet {
+
+// One of 256 labels that no image has is taken for a class in one of 200,000 runs (in one of 120 at 4).
+inline constexpr double kLabelClearBy = 5.5;
 
 struct ImageFacts : Facts {
   std::vector<std::string> classes;  // label names, at least two

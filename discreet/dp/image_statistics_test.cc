@@ -60,6 +60,15 @@ TEST(ImageStatistics, ClassesOfAFixedDomainCostNoThreshold) {
   EXPECT_EQ(ImageFacts::from_json(Json::parse(facts.to_json().dump())).to_json(), facts.to_json());
 }
 
+// In a thousand runs at 4 standard deviations, some eight would.
+TEST(ImageStatistics, NoLabelWithoutImagesBecomesAClass) {
+  const ImageStatistics statistics(true, {}, {}, kBudget);
+  const ImageDataset two = images(repeated({{0, 900}, {1, 900}}), digits());
+  auto random = RandomStream::for_tests(5);
+  for (int run = 0; run < 1000; ++run)
+    ASSERT_EQ(statistics.estimate(two, random).classes, (std::vector<std::string>{"0", "1"})) << run;
+}
+
 TEST(ImageStatistics, FolderNamesGoThroughTheThreshold) {
   const ImageStatistics statistics(false, {}, {}, kBudget);
   EXPECT_EQ(statistics.mechanism().event(),

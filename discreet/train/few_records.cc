@@ -75,7 +75,7 @@ bool probably_too_few(const CountMechanism& mechanism, OpenTarget open, double r
   switch (open) {
     case OpenTarget::kNothing: return false;
     case OpenTarget::kClasses: return of_a_class < static_cast<double>(mechanism.threshold());
-    case OpenTarget::kLabels: return of_a_class < kClearBy * mechanism.stddev();
+    case OpenTarget::kLabels: return of_a_class < kLabelClearBy * mechanism.stddev();
     case OpenTarget::kRange: return records < kRangeClearBy * mechanism.stddev();
   }
   return false;

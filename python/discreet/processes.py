@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import torch
@@ -24,14 +25,27 @@ class Group:
             raise Error("processes: torch.distributed.init_process_group() comes before the engine (torchrun sets what it reads)")
         if given is not True and not isinstance(given, dist.ProcessGroup):
             raise Error(f"processes must be True, or a group of torch.distributed; not a {type(given).__name__}")
-        self._group = dist.new_group(backend="gloo") if given is True else given
-        self.rank, self.size = dist.get_rank(self._group), dist.get_world_size(self._group)
-        if "gloo" not in dist.get_backend(self._group):
+        self._held = [dist.new_group(backend="gloo") if given is True else given]
+        # Gloo's threads end before the interpreter does, or they would take it down.
+        weakref.finalize(self, _let_go, self._held, given is True)
+        self.rank, self.size = dist.get_rank(self._held[0]), dist.get_world_size(self._held[0])
+        if "gloo" not in dist.get_backend(self._held[0]):
             raise unsupported("processes: sums are made on the processor, which needs Gloo: give a group made by "
                               "torch.distributed.new_group(backend=\"gloo\"), or True")
 
     def sum(self, values: torch.Tensor) -> None:
-        dist.all_reduce(values, group=self._group)
+        dist.all_reduce(values, group=self._held[0])
 
     def broadcast(self, values: torch.Tensor, source: int) -> None:
-        dist.broadcast(values, dist.get_global_rank(self._group, source), group=self._group)
+        dist.broadcast(values, dist.get_global_rank(self._held[0], source), group=self._held[0])
+
+
+def _let_go(held: list[Any], own: bool) -> None:
+    """When the engine is gone, at the latest at exit."""
+    group = held.pop()
+    if not own or not dist.is_initialized():
+        return
+    try:
+        dist.destroy_process_group(group)
+    except (AssertionError, RuntimeError, ValueError):
+        pass  # whoever trains has destroyed all groups

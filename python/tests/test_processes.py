@@ -44,6 +44,7 @@ for a, b in engine.loader((x, y), draws=1):
     optimizer.zero_grad()
     F.cross_entropy(net(a), b).backward()
 torch.save({"rows": len(a), "gradients": [p.grad for p in net.parameters()], "steps": engine.steps}, f"{place}/{rank}.pt")
+dist.destroy_process_group()
 """
 
 

@@ -55,7 +55,7 @@ def test_a_batch_too_small_for_the_papers_count_trains_too(table):
 
 def test_an_interrupted_adaptive_run_goes_on(table):
     process = table.start("train", "people.csv", *SLOW[:-1], "300", "--clipping", "adaptive", "--out", "p.discreet")
-    wait_for_steps(table, "p.discreet")
+    wait_for_steps(table, "p.discreet", process)
     process.send_signal(signal.SIGINT)
     _, words = process.communicate(timeout=30)
     assert process.returncode == 130, words.decode()

@@ -54,7 +54,7 @@ def wait_until_ended(pids, seconds=10):
 def begun(place, processes, **options):
     """A run after its first steps, held still until it gets SIGCONT; and its workers."""
     process = place.start("train", "people.csv", *STEADY, "--processes", str(processes), "--out", "p.discreet", **options)
-    wait_for_steps(place, "p.discreet")
+    wait_for_steps(place, "p.discreet", process)
     process.send_signal(signal.SIGSTOP)
     workers = workers_of(process.pid)
     assert len(workers) == processes - 1

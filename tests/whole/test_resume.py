@@ -57,7 +57,7 @@ def test_a_run_killed_at_random_moments_always_resumes(table):
 
 def test_ctrl_c_leaves_a_run_that_goes_on(table):
     process = table.start("train", "people.csv", *SLOW, "--out", "p.discreet")
-    wait_for_steps(table, "p.discreet")
+    wait_for_steps(table, "p.discreet", process)
     process.send_signal(signal.SIGINT)
     _, words = process.communicate(timeout=30)
     assert process.returncode == 130, words.decode()
@@ -86,7 +86,7 @@ def test_ctrl_c_while_features_are_computed(place):
 
 def test_resume_refuses_changed_data(table):
     process = table.start("train", "people.csv", *SLOW, "--out", "p.discreet")
-    wait_for_steps(table, "p.discreet")
+    wait_for_steps(table, "p.discreet", process)
     process.kill()
     process.communicate()
     lines = (table.path / "people.csv").read_text().splitlines()
@@ -99,7 +99,7 @@ def test_resume_refuses_changed_data(table):
 def test_a_ledger_that_was_set_back_stops_the_resume(table, counted):
     """Otherwise the steps between would be released twice, and charged once."""
     process = table.start("train", "people.csv", *SLOW, "--out", "p.discreet")
-    wait_for_steps(table, "p.discreet")
+    wait_for_steps(table, "p.discreet", process)
     ledger = table.path / "home" / "ledger.db"
     with sqlite3.connect(ledger, timeout=10) as now, sqlite3.connect(table.path / "older.db") as older:
         now.backup(older)
@@ -119,7 +119,7 @@ def test_a_ledger_that_was_set_back_stops_the_resume(table, counted):
 def test_steps_behind_an_older_checkpoint_are_lost_and_not_run_again(table):
     """They were charged and may have been released: running them again would release them twice."""
     process = table.start("train", "people.csv", *SLOW[:-1], "500", "--out", "p.discreet")
-    wait_for_steps(table, "p.discreet")
+    wait_for_steps(table, "p.discreet", process)
     kept = table.path / "p.discreet.run" / "checkpoint.pt"
     shutil.copyfile(kept, table.path / "older.pt")
     charged_by_then = the_run(table)["charged_steps"]  # at least what the older checkpoint holds
@@ -162,7 +162,7 @@ def test_statistics_are_paid_for_once_unless_they_are_lost(table):
 
 def test_two_processes_cannot_run_one_run(table):
     process = table.start("train", "people.csv", *SLOW, "--out", "p.discreet")
-    wait_for_steps(table, "p.discreet")
+    wait_for_steps(table, "p.discreet", process)
     refused = table.run("train", "--resume", "p.discreet", code=8)
     assert "another process" in refused.err
     process.kill()

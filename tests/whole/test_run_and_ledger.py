@@ -16,7 +16,7 @@ from test_resume import SLOW, wait_for_steps
 def killed(table):
     """A run that was killed after some steps."""
     process = table.start("train", "people.csv", *SLOW, "--out", "p.discreet")
-    wait_for_steps(table, "p.discreet")
+    wait_for_steps(table, "p.discreet", process)
     process.kill()
     process.communicate()
     return table
@@ -118,7 +118,7 @@ def test_a_resumed_run_keeps_the_architecture_it_began_with(images):
     images.write("net.json", json.dumps(net))
     process = images.start("train", "shapes", "--model", "net.json", "--batch-size", "60", "--epochs", "1500",
                            "--out", "p.discreet")
-    wait_for_steps(images, "p.discreet")
+    wait_for_steps(images, "p.discreet", process)
     process.kill()
     process.communicate()
     images.write("net.json", "not what it was")

@@ -20,12 +20,8 @@ class GroupedProducts : public Gradients {
       : left_(at_least_float(left)), right_(at_least_float(right)) {}
 
   SquaredNorms squared_norms() override {
-    SquaredNorms result = outer::squared_norms(left_.flatten(0, 1), right_.flatten(0, 1), norm_way());
-    const auto of_samples = [&](const at::Tensor& x) { return x.view({left_.size(0), -1}).sum(1); };
-    result.squared = of_samples(result.squared);
-    // The error of a norm over groups is at most the sum of the errors.
-    if (result.error.defined()) result.error = of_samples(result.error);
-    return result;
+    return outer::sum_groups(outer::squared_norms(left_.flatten(0, 1), right_.flatten(0, 1), norm_way()),
+                             left_.size(1));
   }
 
   void add_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) override {

@@ -107,19 +107,19 @@ class WeightGradients : public Gradients {
     if (by_tiles()) return norms_by_tiles();
     const int64_t p = weight_.size(0) / by_.groups, d = weight_.numel() / weight_.size(0);
     if (keeps_products()) matrices_ = at::empty({samples_ * by_.groups, p, d}, g_.options());
-    SquaredNorms result{at::empty({samples_}, g_.options().dtype(at::kDouble)), {}};
-    result.error = at::empty_like(result.squared);
+    const auto zeros = [&] { return at::zeros({samples_}, g_.options().dtype(at::kDouble)); };
+    SquaredNorms result{zeros(), zeros(), zeros()};
     const int64_t block = block_of_unfolded();
     for (int64_t begin = 0; begin < samples_; begin += block) {
       const int64_t end = std::min(begin + block, samples_);
       const auto [left, right] = unfolded(begin, end);
       at::Tensor kept;
       if (matrices_.defined()) kept = matrices_.slice(0, begin * by_.groups, end * by_.groups);
-      SquaredNorms part = outer::squared_norms(left, right, norm_way(), kept);
-      result.squared.slice(0, begin, end).copy_(part.squared.view({-1, by_.groups}).sum(1));
-      // The error of a norm over groups is at most the sum of the errors.
-      if (!part.error.defined()) part.error = at::zeros_like(part.squared);
-      result.error.slice(0, begin, end).copy_(part.error.view({-1, by_.groups}).sum(1));
+      const SquaredNorms part =
+          outer::sum_groups(outer::squared_norms(left, right, norm_way(), kept), by_.groups);
+      result.squared.slice(0, begin, end).copy_(part.squared);
+      if (part.error.defined()) result.error.slice(0, begin, end).copy_(part.error);
+      if (part.squared_error.defined()) result.squared_error.slice(0, begin, end).copy_(part.squared_error);
     }
     return result;
   }
@@ -168,12 +168,14 @@ class WeightGradients : public Gradients {
   }
 
  private:
+  bool has_pairs() const { return outer::have_pairs(g_.options()) && outer::have_pairs(x_.options()); }
+
   bool keeps_all() const { return samples_ * weight_.numel() <= kKeptNumbers; }
 
   // Whether the products of unfolded samples are kept for the sum.
   bool keeps_products() const {
     const int64_t p = weight_.size(0) / by_.groups, d = weight_.numel() / weight_.size(0);
-    return outer::is_direct(norm_way(), positions_of_one(), p, d) && keeps_all();
+    return outer::is_direct(norm_way(), has_pairs(), positions_of_one(), p, d) && keeps_all();
   }
 
   bool keeps_tiles() const {
@@ -200,8 +202,7 @@ class WeightGradients : public Gradients {
   // are made of.
   bool by_tiles() const {
     const int64_t p = weight_.size(0) / by_.groups, d = weight_.numel() / weight_.size(0);
-    return g_.device().is_cpu() && g_.scalar_type() == at::kFloat && x_.scalar_type() == at::kFloat &&
-           outer::is_direct(norm_way(), positions_of_one(), p, d);
+    return has_pairs() && outer::is_direct(norm_way(), has_pairs(), positions_of_one(), p, d);
   }
 
   SquaredNorms norms_by_tiles() {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "discreet/dp/rules/pair_norms.h"
 #include "discreet/dp/rules/product_norms.h"
 #include "discreet/dp/rules/row_kernels.h"
 #include "discreet/dp/rules/weighted_rows.h"
@@ -65,17 +66,24 @@ const at::Tensor& OuterProducts::joined(std::vector<at::Tensor>& parts) {
 
 namespace outer {
 
-bool is_direct(NormWay way, int64_t t, int64_t m, int64_t k) {
+bool have_pairs(const at::TensorOptions& options) {
+  return options.device().is_cpu() && options.dtype() == at::kFloat;
+}
+
+bool is_direct(NormWay way, bool in_floats, int64_t t, int64_t m, int64_t k) {
   if (way != NormWay::kAutomatic) return way == NormWay::kDirect;
-  // Ghost: two t x t products, in double (twice the work). Direct: one m x k matrix.
-  return 2.0 * t * (m + k) > 1.0 * m * k;
+  // Direct: one m x k matrix. Ghost: two t x t products, in double (twice the work); in floats a half of
+  // them, of which a multiplication takes 1.6 times as long (measured: 64 positions, 128 x 128 and 128 x
+  // 512).
+  const double ghost = in_floats ? 1.6 * static_cast<double>(t + 1) / 2 : 2.0 * static_cast<double>(t);
+  return ghost * static_cast<double>(m + k) > static_cast<double>(m) * static_cast<double>(k);
 }
 
 namespace {
 
 // Where the matrices are not asked for: of one outer product alone the norm is as good as free.
-bool makes_matrices(NormWay way, int64_t t, int64_t m, int64_t k) {
-  return is_direct(way, t, m, k) && (t != 1 || way == NormWay::kDirect);
+bool makes_matrices(NormWay way, bool in_floats, int64_t t, int64_t m, int64_t k) {
+  return is_direct(way, in_floats, t, m, k) && (t != 1 || way == NormWay::kDirect);
 }
 
 // Samples whose products are made at a time.
@@ -91,24 +99,11 @@ at::Tensor sample_squares(const at::Tensor& x) {
   return row_squares(x);
 }
 
-}  // namespace
-
-SquaredNorms squared_norms(const at::Tensor& left, const at::Tensor& right, NormWay way,
-                           at::Tensor matrices) {
+// In double, by blocks; or by the matrices, which may be kept.
+at::Tensor squared_by_blocks(const at::Tensor& left, const at::Tensor& right, bool direct,
+                             const at::Tensor& matrices) {
   const int64_t n = left.size(0), t = left.size(1), m = left.size(2), k = right.size(2);
-  const bool direct = matrices.defined() || makes_matrices(way, t, m, k);
-  if (t == 1 && !direct) return {row_squares(left) * row_squares(right), {}};
-  SquaredNorms result{at::empty({n}, left.options().dtype(at::kDouble)), {}};
-  if (direct && left.device().is_cpu() && left.scalar_type() == at::kFloat &&
-      right.scalar_type() == at::kFloat) {
-    const bool swap = m > k || matrices.defined();  // tiles are wider than high
-    const ProductNorms norms =
-        product_norms(StridedColumns(swap ? right : left), swap ? left : right, matrices);
-    result.squared = norms.squared;
-    result.error = (norms.left * norms.right).sqrt() * product_error(at::kFloat, t);
-    result.error += underflow_error(at::kFloat, t, m * k);
-    return result;
-  }
+  at::Tensor result = at::empty({n}, left.options().dtype(at::kDouble));
   const int64_t block = block_of(direct, t, m, k);
   for (int64_t begin = 0; begin < n; begin += block) {
     const int64_t end = std::min(begin + block, n);
@@ -123,20 +118,68 @@ SquaredNorms squared_norms(const at::Tensor& left, const at::Tensor& right, Norm
       const at::Tensor ld = l.to(at::kDouble), rd = r.to(at::kDouble);
       squared = (ld.bmm(ld.transpose(1, 2)) * rd.bmm(rd.transpose(1, 2))).sum({1, 2}).clamp_min(0);
     }
-    result.squared.slice(0, begin, end).copy_(squared);
+    result.slice(0, begin, end).copy_(squared);
+  }
+  return result;
+}
+
+// The direct way for floats: tiles are wider than high, and `matrices` are filled the other way round.
+ProductNorms by_tiles(const at::Tensor& left, const at::Tensor& right, const at::Tensor& matrices = {}) {
+  const bool swap = left.size(2) > right.size(2) || matrices.defined();
+  return product_norms(StridedColumns(swap ? right : left), swap ? left : right, matrices);
+}
+
+// The direct way for samples of which products between positions are not exact enough.
+SquaredNorms squared_by_pairs(const at::Tensor& left, const at::Tensor& right) {
+  const int64_t t = left.size(1), m = left.size(2), k = right.size(2);
+  const PairNorms norms = pair_norms(left, right);
+  SquaredNorms result{norms.squared, {}, norms.squared_error};
+  const at::Tensor exact = norms.squared_error <= norms.squared * kPairError;
+  const at::Tensor others = exact.logical_not().nonzero().flatten();
+  if (others.numel() > 0) {
+    const ProductNorms direct = by_tiles(left.index_select(0, others), right.index_select(0, others));
+    result.squared.index_copy_(0, others, direct.squared);
+    result.squared_error.index_fill_(0, others, 0);
+  }
+  result.error = (norms.left * norms.right).sqrt() * product_error(at::kFloat, t);
+  result.error += underflow_error(at::kFloat, t, m * k);
+  return result;
+}
+
+}  // namespace
+
+SquaredNorms squared_norms(const at::Tensor& left, const at::Tensor& right, NormWay way,
+                           at::Tensor matrices) {
+  const int64_t t = left.size(1), m = left.size(2), k = right.size(2);
+  const bool in_floats = have_pairs(left.options()) && have_pairs(right.options());
+  const bool direct = matrices.defined() || makes_matrices(way, in_floats, t, m, k);
+  if (t == 1 && !direct) return {row_squares(left) * row_squares(right), {}};
+  if (in_floats && !direct) return squared_by_pairs(left, right);
+  if (in_floats) {
+    const ProductNorms norms = by_tiles(left, right, matrices);
+    return {norms.squared, (norms.left * norms.right).sqrt() * product_error(at::kFloat, t) +
+                               underflow_error(at::kFloat, t, m * k)};
   }
   const double relative = std::max(product_error(left.scalar_type(), t), direct ? 0 : ghost_error(t, m + k));
   // sum_t |left_t| |right_t| <= |left| |right| (Cauchy and Schwarz).
-  result.error = (sample_squares(left) * sample_squares(right)).sqrt() * relative;
+  SquaredNorms result{squared_by_blocks(left, right, direct, matrices),
+                      (sample_squares(left) * sample_squares(right)).sqrt() * relative};
   if (direct) result.error += underflow_error(left.scalar_type(), t, m * k);
   return result;
+}
+
+SquaredNorms sum_groups(const SquaredNorms& norms, int64_t groups) {
+  const auto of_samples = [&](const at::Tensor& x) {
+    return x.defined() ? x.view({-1, groups}).sum(1) : x;  // the error of a norm is at most the sum of errors
+  };
+  return {of_samples(norms.squared), of_samples(norms.error), of_samples(norms.squared_error)};
 }
 
 RulePlan plan(NormWay way, const at::TensorOptions& options, int64_t n, int64_t t, int64_t m, int64_t k) {
   const at::ScalarType type = at::typeMetaToScalarType(options.dtype());
   const auto samples = static_cast<double>(n), positions = static_cast<double>(t);
   const auto lengths = static_cast<double>(m + k), numbers = static_cast<double>(m) * static_cast<double>(k);
-  const bool direct = makes_matrices(way, t, m, k);
+  const bool in_floats = have_pairs(options), direct = makes_matrices(way, in_floats, t, m, k);
   const auto at_a_time = static_cast<double>(std::min(n, block_of(direct, t, m, k)));
   RulePlan plan{.way = "direct",
                 .flops = samples * (2 * positions * numbers + 2 * numbers),
@@ -146,7 +189,7 @@ RulePlan plan(NormWay way, const at::TensorOptions& options, int64_t n, int64_t 
                 .terms = t,
                 .unit = unit_roundoff(type)};
   if (direct) {
-    if (type == at::kFloat && options.device().is_cpu()) {
+    if (in_floats) {
       plan.way = "direct, tile by tile";
       plan.bytes = 0;
     }
@@ -158,10 +201,14 @@ RulePlan plan(NormWay way, const at::TensorOptions& options, int64_t n, int64_t 
     plan.bytes = samples * 3 * sizeof(double);
     plan.rounding = 0;
   } else {
-    plan.way = "ghost";
-    plan.flops = samples * positions * positions * (2 * lengths + 2);
-    plan.bytes = at_a_time * positions * (lengths + 2 * positions) * sizeof(double);
-    plan.rounding = std::max(plan.rounding, ghost_error(t, m + k));
+    plan.way = in_floats ? "ghost, pair by pair" : "ghost";
+    plan.flops = samples * positions * (in_floats ? (positions + 1) / 2 : positions) * (2 * lengths + 2);
+    plan.bytes = in_floats ? 0 : at_a_time * positions * (lengths + 2 * positions) * sizeof(double);
+    if (in_floats) {
+      plan.squared_rounding = kPairError;
+    } else {
+      plan.rounding = std::max(plan.rounding, ghost_error(t, m + k));
+    }
   }
   return plan;
 }

@@ -39,13 +39,20 @@ class OuterProducts : public Gradients {
 namespace outer {
 
 // Squared norms: ghost, |left|^2 |right|^2 where t is 1, else the product <left left^T, right right^T>
-// (Goodfellow 2015; Li et al. 2021), in double because it cancels; or direct, from the matrices themselves;
-// automatic, the cheaper way. `matrices`, where defined, is [n, m, k] and is filled (the direct way).
+// (Goodfellow 2015; Li et al. 2021), which cancels: in double, but for floats on the processor in floats
+// (pair_norms.h), and samples of which that is not exact enough the direct way; or direct, from the matrices
+// themselves; automatic, the cheaper way. `matrices`, where defined, is [n, m, k] and is filled (the direct
+// way).
 SquaredNorms squared_norms(const at::Tensor& left, const at::Tensor& right, NormWay way = NormWay::kAutomatic,
                            at::Tensor matrices = {});
 
-// Whether the direct way is asked for, or the cheaper one for these sizes.
-bool is_direct(NormWay way, int64_t t, int64_t m, int64_t k);
+// Of parts of samples, `groups` consecutive ones of each: of all of them together.
+SquaredNorms sum_groups(const SquaredNorms& norms, int64_t groups);
+
+// Whether the direct way is asked for, or the cheaper one for these sizes. `in_floats`: have_pairs().
+bool is_direct(NormWay way, bool in_floats, int64_t t, int64_t m, int64_t k);
+// Whether ghost products are made in floats.
+bool have_pairs(const at::TensorOptions& options);
 
 // Of squared_norms for n samples of this type, on this device. Products of matrices are 2 t m k operations;
 // what stays in the processor's cache is no working memory.
@@ -64,6 +71,8 @@ double product_error(at::ScalarType type, int64_t t);
 // Where products leave the range of this type, they lose at most this of a norm over so many numbers,
 // whatever the norms: not relative.
 double underflow_error(at::ScalarType type, int64_t t, int64_t numbers);
+// Ghost products in floats are taken where their error is at most this of the squared norm.
+constexpr double kPairError = 0x1p-12;
 // Of ghost products in double, whatever the type: the squared norm is a sum of t^2 products, each of two
 // sums of m and k products, and is wrong by that times (|left| |right|)^2, so the norm by the square root.
 double ghost_error(int64_t t, int64_t m_and_k);

@@ -35,29 +35,54 @@ double largest_error(const Sides& s, NormWay way) {
       .item<double>();
 }
 
-// Ghost norms of floats are as good as doubles are, direct ones as floats are.
-void expect_ghost(const Sides& s, NormWay way) {
-  EXPECT_LE(largest_error(s, way), 1e-12);
-}
-void expect_direct(const Sides& s, NormWay way) {
-  EXPECT_GE(largest_error(s, way), 1e-11);
+// Whether they come from products between positions in floats, which says so.
+bool by_pairs(const Sides& s, NormWay way) {
+  return outer::squared_norms(s.left, s.right, way).squared_error.defined();
 }
 
 TEST(OuterProducts, TakeTheWayAskedFor) {
   torch::manual_seed(1);
-  for (const int64_t t : {1, 2, 20})
-    for (const int64_t width : {3, 40}) {
+  for (const int64_t width : {3, 40}) {
+    for (const int64_t t : {2, 20}) {
       const Sides s = sides(9, t, width, width + 1, 1);
-      expect_ghost(s, NormWay::kGhost);
-      expect_direct(s, NormWay::kDirect);
+      EXPECT_TRUE(by_pairs(s, NormWay::kGhost));
+      EXPECT_FALSE(by_pairs(s, NormWay::kDirect));
     }
+    // The product of the norms is as good as doubles are, the norm of the product as floats are.
+    const Sides one = sides(9, 1, width, width + 1, 1);
+    EXPECT_LE(largest_error(one, NormWay::kGhost), 1e-12);
+    EXPECT_GE(largest_error(one, NormWay::kDirect), 1e-11);
+  }
+}
+
+TEST(OuterProducts, TakeTheWayAskedForInDouble) {
+  torch::manual_seed(1);
+  Sides s = sides(9, 20, 40, 30, 1e-5);
+  s = {s.left.to(at::kDouble), s.right.to(at::kDouble)};
+  EXPECT_FALSE(by_pairs(s, NormWay::kGhost));
+  EXPECT_GE(largest_error(s, NormWay::kGhost), 1e-9);  // ghost norms lose twice the digits that cancel
+  EXPECT_LE(largest_error(s, NormWay::kDirect), 1e-10);
 }
 
 TEST(OuterProducts, TakeTheCheaperWayByDefault) {
   torch::manual_seed(2);
-  expect_direct(sides(9, 64, 3, 4, 1), NormWay::kAutomatic);
-  expect_ghost(sides(9, 2, 60, 50, 1), NormWay::kAutomatic);
-  expect_ghost(sides(9, 1, 3, 4, 1), NormWay::kAutomatic);
+  EXPECT_FALSE(by_pairs(sides(9, 64, 3, 4, 1), NormWay::kAutomatic));
+  EXPECT_TRUE(by_pairs(sides(9, 2, 60, 50, 1), NormWay::kAutomatic));
+  EXPECT_LE(largest_error(sides(9, 1, 3, 4, 1), NormWay::kAutomatic), 1e-12);
+}
+
+// A sample of four whose positions cancel goes the direct way.
+TEST(OuterProducts, TakeTheDirectWayWherePairsCancel) {
+  torch::manual_seed(3);
+  Sides s{torch::randn({4, 64, 60}), torch::randn({4, 64, 50})};
+  const Sides cancels = sides(1, 64, 60, 50, 1e-5);
+  s.left[2].copy_(cancels.left[0]);
+  s.right[2].copy_(cancels.right[0]);
+  const SquaredNorms found = outer::squared_norms(s.left, s.right, NormWay::kGhost);
+  const Tensor truth = norms(s);
+  EXPECT_LE(((found.squared.sqrt() - truth) / truth).abs().max().item<double>(), 1e-4);
+  EXPECT_EQ((found.squared_error > 0).sum().item<int64_t>(), 3);
+  EXPECT_EQ(found.squared_error[2].item<double>(), 0);
 }
 
 TEST(OuterProducts, KeepToTheErrorThatTheyState) {
@@ -70,9 +95,21 @@ TEST(OuterProducts, KeepToTheErrorThatTheyState) {
           const Tensor truth = norms(s);
           const SquaredNorms found = outer::squared_norms(s.left, s.right, way);
           const Tensor bound = found.error.defined() ? found.error : truth * kNegligible;
-          EXPECT_TRUE(((found.squared.sqrt() - truth).abs() <= bound).all().item<bool>())
+          const Tensor of_square =
+              found.squared_error.defined() ? found.squared_error : torch::zeros_like(bound);
+          EXPECT_TRUE(((found.squared - of_square).sqrt() - bound <= truth).all().item<bool>() &&
+                      (truth <= (found.squared + of_square).sqrt() + bound).all().item<bool>())
               << t << " positions, width " << width << ", residue " << residue;
         }
+}
+
+TEST(OuterProducts, SumGroups) {
+  const Tensor x = torch::arange(6, at::kDouble), sums = torch::tensor({1., 5., 9.}, at::kDouble);
+  const SquaredNorms sum = outer::sum_groups({x, 2 * x, 3 * x}, 2);
+  EXPECT_TRUE(sum.squared.equal(sums));
+  EXPECT_TRUE(sum.error.equal(2 * sums));
+  EXPECT_TRUE(sum.squared_error.equal(3 * sums));
+  EXPECT_FALSE(outer::sum_groups({x, {}}, 2).error.defined());
 }
 
 // Products of 1e-50, which no float holds.
@@ -109,7 +146,10 @@ TEST(OuterProducts, PlanTheOperationsOfTheWay) {
   EXPECT_EQ(plan(NormWay::kDirect, t).way, "direct");
   EXPECT_EQ(plan(NormWay::kDirect, t).flops, direct);
   EXPECT_EQ(plan(NormWay::kDirect, t).bytes, n * m * k * 8);
-  EXPECT_EQ(plan(NormWay::kAutomatic, t).way, "direct");  // 2 t (m + k) > m k
+  EXPECT_EQ(plan(NormWay::kAutomatic, t).way, "direct");                        // 2 t (m + k) > m k
+  const RulePlan pairs = outer::plan(NormWay::kGhost, at::kFloat, n, t, m, k);  // each pair once
+  EXPECT_EQ(pairs.way, "ghost, pair by pair");
+  EXPECT_EQ(pairs.flops, ghost / static_cast<double>(t) * static_cast<double>(t + 1) / 2);
   EXPECT_EQ(plan(NormWay::kGhost, 1).way, "product of norms");
   EXPECT_EQ(plan(NormWay::kGhost, 1).flops, one);
   EXPECT_EQ(plan(NormWay::kAutomatic, 1).way, "product of norms");

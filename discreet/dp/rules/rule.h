@@ -28,6 +28,8 @@ struct SquaredNorms {
   at::Tensor squared;  // double [samples]: squared L2 norm of each sample's gradient
   at::Tensor error;    // double [samples]: bound on the error of the norm (not squared) and of the sample's
                        // part of add_weighted; undefined: negligible (relative 2^-20)
+  at::Tensor squared_error = {};  // double [samples]: bound on the error of `squared`, beside that of the
+                                  // norm; undefined: none
 };
 
 // Gradients of a matrix [m, k] that are, per sample, a sum of outer products left[t] right[t]^T over
@@ -46,9 +48,10 @@ struct RulePlan {
   // Of SquaredNorms: the error over the norms of the factors multiplied (outer_products.h); 0 where it is
   // undefined.
   double rounding;
-  double direct_flops;  // for the samples' gradients made in full
-  int64_t terms;        // products that a sample adds to one number of the sum
-  double unit;          // unit roundoff of the sum within a block of samples
+  double direct_flops;          // for the samples' gradients made in full
+  int64_t terms;                // products that a sample adds to one number of the sum
+  double unit;                  // unit roundoff of the sum within a block of samples
+  double squared_rounding = 0;  // the most that SquaredNorms::squared_error may be over `squared`
 };
 
 // The gradients of one parameter of one operation in one backward pass, one for each sample. They have the

@@ -1,0 +1,125 @@
+#include "discreet/dp/rules/pair_norms.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "discreet/dp/rules/position_pairs.h"
+
+namespace discreet {
+namespace {
+
+constexpr int64_t kWorthAThread = int64_t{1} << 18;  // multiplications
+constexpr double kLeast = 0x1p-126;                  // below it a float may be flushed to 0
+constexpr double kUp = 1 + 0x1p-18;                  // covers some roundings of floats and many of doubles
+
+at::Tensor dense_columns(const at::Tensor& x) {
+  return x.stride(2) == 1 || x.size(2) == 1 ? x : x.contiguous();
+}
+
+// One factor: its products between positions, panel by panel, and its positions' norms.
+class Side {
+ public:
+  explicit Side(const at::Tensor& x)
+      : x_(x),
+        relative_(position_error(x.size(2))),
+        absolute_(4 * static_cast<double>(x.size(2) + 64) * kLeast),
+        norms_(x.size(1)) {}
+
+  void start(int64_t sample) {
+    rows_ = {x_.data_ptr<float>() + sample * x_.stride(0), x_.stride(1), x_.size(2)};
+    squares = sum_of_norms = 0;
+  }
+
+  // Positions [begin, end) with all before, and the norms of these.
+  void multiply(int64_t begin, int64_t end) {
+    width_ = panel_width(end);
+    products_.resize(kPanelRows * width_);
+    multiply_positions(rows_, begin, end, products_.data());
+    for (int64_t i = begin; i < end; ++i) {
+      const double square = row(i - begin)[i] * (1 + 2 * relative_) + absolute_, norm = std::sqrt(square);
+      squares += square * kUp;
+      sum_of_norms += norm * kUp;
+      norms_[i] = static_cast<float>(norm * kUp);
+    }
+  }
+
+  const float* row(int64_t i) const { return products_.data() + i * width_; }
+  const float* norms() const { return norms_.data(); }
+  double relative() const { return relative_; }
+  double absolute() const { return absolute_; }
+
+  double squares = 0, sum_of_norms = 0;  // of the positions' norms so far
+
+ private:
+  const at::Tensor& x_;
+  const double relative_, absolute_;  // a product is wrong by at most: times both norms, and beside it
+  PositionRows rows_{};
+  std::vector<float> norms_, products_;
+  int64_t width_ = 0;
+};
+
+struct Found {
+  double squared, error;
+};
+
+// L R is wrong by dL |R| + |L| dR + dL dR, for computed L and R that are wrong by dL and dR.
+Found squared_norm(Side& left, Side& right, int64_t t) {
+  Found found{0, 0};
+  double norms = 0;  // the sum of the products of both norms
+  for (int64_t begin = 0; begin < t; begin += kPanelRows) {
+    const int64_t end = std::min(begin + kPanelRows, t);
+    left.multiply(begin, end);
+    right.multiply(begin, end);
+    for (int64_t i = begin; i < end; ++i) {
+      const float *l = left.row(i - begin), *r = right.row(i - begin);
+      const PairSums sums = sum_pairs(l, r, left.norms(), right.norms(), i);
+      const double l_norm = left.norms()[i], r_norm = right.norms()[i];
+      found.squared += 2 * sums.products + static_cast<double>(l[i]) * r[i];
+      found.error += left.relative() * l_norm * (2. * sums.left_norms + l_norm * std::abs(r[i])) +
+                     right.relative() * r_norm * (2. * sums.right_norms + r_norm * std::abs(l[i]));
+      norms += l_norm * r_norm;
+    }
+  }
+  const auto positions = static_cast<double>(t);
+  found.error *= 1 + positions * 0x1p-22;  // sums of at most t floats, none of them negative
+  // dL dR, and the sum of t^2 products in double.
+  found.error += (left.relative() * right.relative() + positions * positions * 0x1p-52) * norms * norms;
+  // What is lost below the range of floats, here and in the sums above.
+  const double l = left.sum_of_norms, r = right.sum_of_norms;
+  const auto squared = [](double x) { return x * x; };
+  found.error += left.absolute() * squared(r) + right.absolute() * squared(l) +
+                 2 * squared(positions) * left.absolute() * right.absolute() +
+                 4 * positions * kLeast * (left.relative() * l + right.relative() * r);
+  found.error *= kUp * kUp;
+  return found;
+}
+
+}  // namespace
+
+PairNorms pair_norms(const at::Tensor& left_factor, const at::Tensor& right_factor) {
+  const at::Tensor left = dense_columns(left_factor), right = dense_columns(right_factor);
+  const int64_t samples = left.size(0), t = left.size(1);
+  const auto empty = [&] { return at::empty({samples}, at::kDouble); };
+  PairNorms result{empty(), empty(), empty(), empty()};
+  auto *squared = result.squared.data_ptr<double>(), *error = result.squared_error.data_ptr<double>();
+  auto *of_left = result.left.data_ptr<double>(), *of_right = result.right.data_ptr<double>();
+  const int64_t each = std::max<int64_t>(1, t * t / 2 * (left.size(2) + right.size(2)));
+  at::parallel_for(0, samples, std::max<int64_t>(1, kWorthAThread / each), [&](int64_t begin, int64_t end) {
+    Side l(left), r(right);
+    for (int64_t sample = begin; sample < end; ++sample) {
+      l.start(sample);
+      r.start(sample);
+      const Found found = squared_norm(l, r, t);
+      squared[sample] = found.squared;
+      error[sample] = found.error;
+      of_left[sample] = l.squares;
+      of_right[sample] = r.squares;
+    }
+  });
+  return result;
+}
+
+}  // namespace discreet
