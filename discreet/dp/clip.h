@@ -6,11 +6,12 @@
 // sum ("book-keeping", Bu et al. 2023). A parameter used several times, and a unit of several rows, have ONE
 // norm, that of the summed gradient, cross terms included.
 //
-// Floating point: norms are taken in double. Where rounding could move a sample's part of the sum by more
-// than 2^-12 of the clip, that sample is recomputed in double, one by one. Sums run in the model's precision
-// within 256 samples, in double across. What one unit adds has norm at most max_grad_norm * (1 + 2^-10), and
-// the sensitivity says so. Not proven: the last bits of the float sums depend on which other samples are in
-// the same block (Casacuberta et al. 2022); clip_plan.h bounds and measures them.
+// Floating point: squares are summed in double, or with a bound on their error. Where rounding could move a
+// sample's part of the sum by more than 2^-12 of the clip, that sample is recomputed in double, one by one.
+// Sums run in the model's precision within 256 samples, in double across. What one unit adds has norm at most
+// max_grad_norm * (1 + 2^-10), and the sensitivity says so. Not proven: the last bits of the float sums
+// depend on which other samples are in the same block (Casacuberta et al. 2022); clip_plan.h bounds and
+// measures them.
 #pragma once
 
 #include <torch/torch.h>

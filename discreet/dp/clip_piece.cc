@@ -143,7 +143,8 @@ void ClipPiece::take_norms(Group& group) {
     double& squared = group.squared[unit];
     const NormError& error = errors[unit];
     const double divisor = group.factor.divisor(std::sqrt(squared));
-    const double rise = group.factor.divisor(std::sqrt(squared + error.of_square)) - divisor;
+    // Of the norm of these parameters; with what others add to the square it is less.
+    const double rise = std::sqrt(squared + error.of_square) - std::sqrt(squared);
     const bool rounded = !std::isfinite(squared) || !(rise + error.of_norm <= kRecomputeAt * divisor);
     if (starts_[unit + 1] - starts_[unit] != 1 || rounded) {
       group.direct.push_back(unit);

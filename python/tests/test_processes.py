@@ -139,6 +139,37 @@ except discreet.Error as error:
     assert "the present step is not released here" in out and out.count("\n") == 1
 
 
+def test_ctrl_c_in_an_exchange(tmp_path):
+    """Process 0 gets the signal while it waits for process 1: it goes no further than that exchange, releases nothing, and
+    the other one is told."""
+    workers = finish(start("""
+import threading, time
+engine = engine_of()
+try:
+    for step, (a, b) in enumerate(engine.loader((x, y), draws=3)):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(net(a), b)
+        if step == 1 and rank == 0:
+            threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        elif step == 1:
+            time.sleep(3)
+        loss.backward()
+        optimizer.step()
+        kept = [p.detach().clone() for p in net.parameters()]
+    print("not stopped")
+except KeyboardInterrupt:
+    print("interrupted", step, all(torch.equal(a, p) for a, p in zip(kept, net.parameters())))
+except discreet.Error as error:
+    print(error.kind, step, all(torch.equal(a, p) for a, p in zip(kept, net.parameters())))
+""", tmp_path))
+    assert [(code, out) for code, out, _ in workers] == [(0, "interrupted 1 True\n"), (0, "unavailable 1 True\n")], workers
+
+
+def test_a_model_that_exchanges_gradients_itself_is_refused():
+    with pytest.raises(discreet.Error, match=r"model within \(model\.module\)"):
+        discreet.PrivacyEngine(nn.DataParallel(model()), batch_size=8, sample_size=ROWS, noise_multiplier=1.0)
+
+
 MISUSE = {
     "no group": ({"processes": True, "placement": "whole-on-each"}, "init_process_group() comes before the engine"),
     "no placement": ({"processes": True}, "whole-on-each or part-on-each"),

@@ -156,6 +156,36 @@ def test_a_run_goes_on_behind_its_last_charge(ledger):
         last.loader(data())
 
 
+def test_two_engines_that_go_on_with_one_run_pay_for_each_step_once(ledger):
+    """Both have the same state; whoever comes second finds its next step charged, and releases nothing."""
+    model = mlp()
+    engine, optimizer = in_ledger(model, ledger)
+    train(model, engine, optimizer, 2)
+    state = engine.state_dict()
+    engine.detach()
+    models = [mlp(), mlp()]
+    both = [in_ledger(model, ledger) for model in models]
+    loaders = []
+    for again, _ in both:
+        again.load_state_dict(state)
+        loaders.append(again.loader(data(), draws=2))
+    steps = [iter(loader) for loader in loaders]
+
+    def step(i):
+        (again, optimizer), (x, y) = both[i], next(steps[i])
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(models[i](x), y).backward()
+        optimizer.step()
+
+    step(0)
+    before = [p.detach().clone() for p in models[1].parameters()]
+    with pytest.raises(discreet.Error, match="each step is charged once"):
+        step(1)
+    assert all(torch.equal(a, b) for a, b in zip(before, models[1].parameters()))
+    step(0)
+    assert both[0][0].steps == 4
+
+
 def test_a_run_goes_on_with_its_own_data_and_training(ledger):
     model = mlp()
     engine, optimizer = in_ledger(model, ledger)

@@ -134,7 +134,8 @@ SquaredNorms squared_by_pairs(const at::Tensor& left, const at::Tensor& right) {
   const int64_t t = left.size(1), m = left.size(2), k = right.size(2);
   const PairNorms norms = pair_norms(left, right);
   SquaredNorms result{norms.squared, {}, norms.squared_error};
-  const at::Tensor exact = norms.squared_error <= norms.squared * kPairError;
+  const at::Tensor exact =
+      norms.squared_error.isfinite() & (norms.squared_error <= norms.squared * kPairError);
   const at::Tensor others = exact.logical_not().nonzero().flatten();
   if (others.numel() > 0) {
     const ProductNorms direct = by_tiles(left.index_select(0, others), right.index_select(0, others));

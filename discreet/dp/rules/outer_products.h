@@ -55,7 +55,8 @@ bool is_direct(NormWay way, bool in_floats, int64_t t, int64_t m, int64_t k);
 bool have_pairs(const at::TensorOptions& options);
 
 // Of squared_norms for n samples of this type, on this device. Products of matrices are 2 t m k operations;
-// what stays in the processor's cache is no working memory.
+// what stays in the processor's cache is no working memory. Of products between positions in floats: what
+// they take for samples in which they are exact enough.
 RulePlan plan(NormWay way, const at::TensorOptions& options, int64_t n, int64_t t, int64_t m, int64_t k);
 
 // Half the distance from 1 to the next number, in which sums of this type round.

@@ -55,7 +55,10 @@ class Side {
 
  private:
   const at::Tensor& x_;
-  const double relative_, absolute_;  // a product is wrong by at most: times both norms, and beside it
+  // A product is wrong by at most relative_ times both norms, and absolute_ beside it. That is twice what
+  // the underflows of floats can add, and part of each norm (in `multiply`): it has room for the products of
+  // errors that squared_norm() leaves out, and for a processor that takes numbers below the range for 0.
+  const double relative_, absolute_;
   PositionRows rows_{};
   std::vector<float> norms_, products_;
   int64_t width_ = 0;
@@ -104,6 +107,10 @@ PairNorms pair_norms(const at::Tensor& left_factor, const at::Tensor& right_fact
   const int64_t samples = left.size(0), t = left.size(1);
   const auto empty = [&] { return at::empty({samples}, at::kDouble); };
   PairNorms result{empty(), empty(), empty(), empty()};
+  if (t == 0 || left.size(2) == 0 || right.size(2) == 0) {
+    for (const at::Tensor& x : {result.squared, result.squared_error, result.left, result.right}) x.zero_();
+    return result;
+  }
   auto *squared = result.squared.data_ptr<double>(), *error = result.squared_error.data_ptr<double>();
   auto *of_left = result.left.data_ptr<double>(), *of_right = result.right.data_ptr<double>();
   const int64_t each = std::max<int64_t>(1, t * t / 2 * (left.size(2) + right.size(2)));

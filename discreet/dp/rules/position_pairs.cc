@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "discreet/dp/rules/position_pairs.h"
@@ -159,7 +160,7 @@ void multiply_positions(const PositionRows& rows, int64_t begin, int64_t end, fl
 
 double position_error(int64_t columns) {
   const double n = static_cast<double>(HWY_DYNAMIC_DISPATCH(roundings)(columns)) * 0x1p-24;
-  return n / (1 - n);
+  return n <= 0.25 ? n / (1 - n) : std::numeric_limits<double>::infinity();
 }
 
 PairSums sum_pairs(const float* left, const float* right, const float* left_norm, const float* right_norm,

@@ -24,8 +24,8 @@ void multiply_positions(const PositionRows& rows, int64_t begin, int64_t end, fl
 
 // One of those is wrong by at most this times the norms of its two positions, proven (Higham 2002, "Accuracy
 // and stability of numerical algorithms", section 3.1): a sum that runs in several lanes, and in pieces that
-// are summed in turn, rounds each of its terms less often than there are terms. Where numbers are below the
-// range of floats they add at most 2^-126 for each column and each sum.
+// are summed in turn, rounds each of its terms less often than there are terms. Infinite where it would not
+// be small. Where numbers are below the range of floats, a term adds at most 2^-125, and so does each sum.
 double position_error(int64_t columns);
 
 // Sums over j below count.

@@ -20,7 +20,7 @@ namespace discreet {
 // rounding.
 enum class NormWay {
   kAutomatic,  // the cheaper one, by the sizes
-  kGhost,      // from products between positions: no sample's gradient is made
+  kGhost,      // from products between positions; where these are not exact enough the direct way
   kDirect,     // from each sample's gradient, made and squared
 };
 

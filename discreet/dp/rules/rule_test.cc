@@ -17,6 +17,7 @@ struct Case {
   std::vector<int64_t> weight, input;  // of one sample
   std::function<Tensor(Tensor x, Tensor w)> forward;
   bool one_position = false;
+  bool inexact = false;  // 400 positions of two columns: the bound on ghost norms is too large
 };
 
 void PrintTo(const Case& c, std::ostream* out) {
@@ -35,7 +36,7 @@ std::vector<Case> cases() {
              return torch::einsum("ngti,gio->ngto", {x, w});
            }},
           {"convolution", {4, 3, 3, 3}, {3, 6, 6}, [](Tensor x, Tensor w) { return torch::conv2d(x, w); }},
-          {"convolution_of_large_images", {4, 8, 3, 3}, {16, 22, 22}, grouped}};
+          {"convolution_of_large_images", {4, 8, 3, 3}, {16, 22, 22}, grouped, false, true}};
 }
 
 class Ways : public testing::TestWithParam<Case> {
@@ -80,7 +81,7 @@ class Ways : public testing::TestWithParam<Case> {
   bool by_pairs(NormWay way) {
     const Tensor truth = norms();
     const SquaredNorms found = gradients(way)->squared_norms();
-    const bool pairs = found.squared_error.defined();
+    const bool pairs = found.squared_error.defined() && found.squared_error.max().item<double>() > 0;
     const Tensor of_square = pairs ? found.squared_error : torch::zeros_like(truth);
     const Tensor of_norm = found.error.defined() ? found.error : truth * 0x1p-20;
     const Tensor lowest = (found.squared - of_square).clamp_min(0).sqrt() - of_norm;
@@ -94,7 +95,7 @@ class Ways : public testing::TestWithParam<Case> {
 };
 
 TEST_P(Ways, AreTakenAsTold) {
-  EXPECT_EQ(by_pairs(NormWay::kGhost), !GetParam().one_position);
+  EXPECT_EQ(by_pairs(NormWay::kGhost), !GetParam().one_position && !GetParam().inexact);
   EXPECT_FALSE(by_pairs(NormWay::kDirect));
 }
 
