@@ -168,14 +168,14 @@ class WeightGradients : public Gradients {
   }
 
  private:
-  bool has_pairs() const { return outer::have_pairs(g_.options()) && outer::have_pairs(x_.options()); }
+  bool has_kernels() const { return outer::has_kernels(g_.options()) && outer::has_kernels(x_.options()); }
 
   bool keeps_all() const { return samples_ * weight_.numel() <= kKeptNumbers; }
 
   // Whether the products of unfolded samples are kept for the sum.
   bool keeps_products() const {
     const int64_t p = weight_.size(0) / by_.groups, d = weight_.numel() / weight_.size(0);
-    return outer::is_direct(norm_way(), has_pairs(), positions_of_one(), p, d) && keeps_all();
+    return outer::is_direct(norm_way(), has_kernels(), positions_of_one(), p, d) && keeps_all();
   }
 
   bool keeps_tiles() const {
@@ -202,7 +202,7 @@ class WeightGradients : public Gradients {
   // are made of.
   bool by_tiles() const {
     const int64_t p = weight_.size(0) / by_.groups, d = weight_.numel() / weight_.size(0);
-    return has_pairs() && outer::is_direct(norm_way(), has_pairs(), positions_of_one(), p, d);
+    return has_kernels() && outer::is_direct(norm_way(), has_kernels(), positions_of_one(), p, d);
   }
 
   SquaredNorms norms_by_tiles() {

@@ -66,24 +66,24 @@ const at::Tensor& OuterProducts::joined(std::vector<at::Tensor>& parts) {
 
 namespace outer {
 
-bool have_pairs(const at::TensorOptions& options) {
+bool has_kernels(const at::TensorOptions& options) {
   return options.device().is_cpu() && options.dtype() == at::kFloat;
 }
 
-bool is_direct(NormWay way, bool in_floats, int64_t t, int64_t m, int64_t k) {
+bool is_direct(NormWay way, bool kernels, int64_t t, int64_t m, int64_t k) {
   if (way != NormWay::kAutomatic) return way == NormWay::kDirect;
-  // Direct: one m x k matrix. Ghost: two t x t products, in double (twice the work); in floats a half of
-  // them, of which a multiplication takes 1.6 times as long (measured: 64 positions, 128 x 128 and 128 x
-  // 512).
-  const double ghost = in_floats ? 1.6 * static_cast<double>(t + 1) / 2 : 2.0 * static_cast<double>(t);
+  // Direct: one m x k matrix. Ghost: two t x t products, in double (twice the work); by kernels a half of
+  // them, of which a multiplication takes longer (1.4 times on the LSTM of bench/step, 1.6 on its
+  // transformer).
+  const double ghost = kernels ? 1.6 * static_cast<double>(t + 1) / 2 : 2.0 * static_cast<double>(t);
   return ghost * static_cast<double>(m + k) > static_cast<double>(m) * static_cast<double>(k);
 }
 
 namespace {
 
 // Where the matrices are not asked for: of one outer product alone the norm is as good as free.
-bool makes_matrices(NormWay way, bool in_floats, int64_t t, int64_t m, int64_t k) {
-  return is_direct(way, in_floats, t, m, k) && (t != 1 || way == NormWay::kDirect);
+bool makes_matrices(NormWay way, bool kernels, int64_t t, int64_t m, int64_t k) {
+  return is_direct(way, kernels, t, m, k) && (t != 1 || way == NormWay::kDirect);
 }
 
 // Samples whose products are made at a time.
@@ -152,11 +152,11 @@ SquaredNorms squared_by_pairs(const at::Tensor& left, const at::Tensor& right) {
 SquaredNorms squared_norms(const at::Tensor& left, const at::Tensor& right, NormWay way,
                            at::Tensor matrices) {
   const int64_t t = left.size(1), m = left.size(2), k = right.size(2);
-  const bool in_floats = have_pairs(left.options()) && have_pairs(right.options());
-  const bool direct = matrices.defined() || makes_matrices(way, in_floats, t, m, k);
+  const bool kernels = has_kernels(left.options()) && has_kernels(right.options());
+  const bool direct = matrices.defined() || makes_matrices(way, kernels, t, m, k);
   if (t == 1 && !direct) return {row_squares(left) * row_squares(right), {}};
-  if (in_floats && !direct) return squared_by_pairs(left, right);
-  if (in_floats) {
+  if (kernels && !direct) return squared_by_pairs(left, right);
+  if (kernels) {
     const ProductNorms norms = by_tiles(left, right, matrices);
     return {norms.squared, (norms.left * norms.right).sqrt() * product_error(at::kFloat, t) +
                                underflow_error(at::kFloat, t, m * k)};
@@ -180,7 +180,7 @@ RulePlan plan(NormWay way, const at::TensorOptions& options, int64_t n, int64_t 
   const at::ScalarType type = at::typeMetaToScalarType(options.dtype());
   const auto samples = static_cast<double>(n), positions = static_cast<double>(t);
   const auto lengths = static_cast<double>(m + k), numbers = static_cast<double>(m) * static_cast<double>(k);
-  const bool in_floats = have_pairs(options), direct = makes_matrices(way, in_floats, t, m, k);
+  const bool kernels = has_kernels(options), direct = makes_matrices(way, kernels, t, m, k);
   const auto at_a_time = static_cast<double>(std::min(n, block_of(direct, t, m, k)));
   RulePlan plan{.way = "direct",
                 .flops = samples * (2 * positions * numbers + 2 * numbers),
@@ -190,7 +190,7 @@ RulePlan plan(NormWay way, const at::TensorOptions& options, int64_t n, int64_t 
                 .terms = t,
                 .unit = unit_roundoff(type)};
   if (direct) {
-    if (in_floats) {
+    if (kernels) {
       plan.way = "direct, tile by tile";
       plan.bytes = 0;
     }
@@ -202,10 +202,10 @@ RulePlan plan(NormWay way, const at::TensorOptions& options, int64_t n, int64_t 
     plan.bytes = samples * 3 * sizeof(double);
     plan.rounding = 0;
   } else {
-    plan.way = in_floats ? "ghost, pair by pair" : "ghost";
-    plan.flops = samples * positions * (in_floats ? (positions + 1) / 2 : positions) * (2 * lengths + 2);
-    plan.bytes = in_floats ? 0 : at_a_time * positions * (lengths + 2 * positions) * sizeof(double);
-    if (in_floats) {
+    plan.way = kernels ? "ghost, pair by pair" : "ghost";
+    plan.flops = samples * positions * (kernels ? (positions + 1) / 2 : positions) * (2 * lengths + 2);
+    plan.bytes = kernels ? 0 : at_a_time * positions * (lengths + 2 * positions) * sizeof(double);
+    if (kernels) {
       plan.squared_rounding = kPairError;
     } else {
       plan.rounding = std::max(plan.rounding, ghost_error(t, m + k));

@@ -49,10 +49,10 @@ SquaredNorms squared_norms(const at::Tensor& left, const at::Tensor& right, Norm
 // Of parts of samples, `groups` consecutive ones of each: of all of them together.
 SquaredNorms sum_groups(const SquaredNorms& norms, int64_t groups);
 
-// Whether the direct way is asked for, or the cheaper one for these sizes. `in_floats`: have_pairs().
-bool is_direct(NormWay way, bool in_floats, int64_t t, int64_t m, int64_t k);
-// Whether ghost products are made in floats.
-bool have_pairs(const at::TensorOptions& options);
+// Whether the direct way is asked for, or the cheaper one for these sizes. `kernels`: has_kernels().
+bool is_direct(NormWay way, bool kernels, int64_t t, int64_t m, int64_t k);
+// Floats on the processor: both ways are by kernels of our own (product_norms.h, pair_norms.h).
+bool has_kernels(const at::TensorOptions& options);
 
 // Of squared_norms for n samples of this type, on this device. Products of matrices are 2 t m k operations;
 // what stays in the processor's cache is no working memory. Of products between positions in floats: what
