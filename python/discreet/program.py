@@ -42,28 +42,60 @@ def run(arguments: list[str], progress: bool = True) -> tuple[int, dict[str, Any
 
     Ctrl-C stops it as the program stops itself: between two steps, so that it can be resumed.
     """
-    child = subprocess.Popen([find_program(), *arguments, "--json"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE, text=True, encoding="utf-8", errors="replace",
-                             start_new_session=True)  # Ctrl-C is passed on once, below
-    assert child.stdout is not None and child.stderr is not None
+    command = [find_program(), *arguments, "--json"]
     lines: list[str] = []
     show = notebook.Progress().show if progress else None
-    reader = threading.Thread(target=_read_words, args=(child.stderr, lines, show), daemon=True)
-    reader.start()
-    try:
-        text = child.stdout.read()
-        code = child.wait()
-    except KeyboardInterrupt:
-        child.send_signal(signal.SIGINT)
-        child.wait()
-        raise
-    finally:
-        reader.join(timeout=5)
+    with _HeldInterrupt() as interrupt:
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                 text=True, encoding="utf-8", errors="replace",
+                                 start_new_session=True)  # Ctrl-C is passed on once, below
+        assert child.stdout is not None and child.stderr is not None
+        reader = threading.Thread(target=_read_words, args=(child.stderr, lines, show), daemon=True)
+        reader.start()
+        try:
+            interrupt.release()
+            text = child.stdout.read()
+            code = child.wait()
+        except KeyboardInterrupt:
+            child.send_signal(signal.SIGINT)
+            child.wait()
+            raise
+        finally:
+            reader.join(timeout=5)
     if code not in (0, 7) or (code == 7 and not text.strip()):
         message = next((line for line in reversed(lines) if line.strip()), f"it ended with code {code}")
         raise Error(message.removeprefix("discreet: ").removeprefix("error: "), _KINDS.get(code, "unavailable"))
     result: dict[str, Any] = json.loads(text)
     return code, result
+
+
+class _HeldInterrupt:
+    """Holds Ctrl-C back until release(): one that came while the child was being started would leave it running."""
+
+    def __init__(self) -> None:
+        self._came = False
+        self._before: Any = None
+
+    def __enter__(self) -> _HeldInterrupt:
+        before = signal.getsignal(signal.SIGINT)
+        if threading.current_thread() is threading.main_thread() and callable(before):  # no other thread gets signals
+            self._before = before
+            signal.signal(signal.SIGINT, self._hold)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        if self._before is None:
+            return
+        signal.signal(signal.SIGINT, self._before)
+        self._before = None
+        if self._came:
+            signal.raise_signal(signal.SIGINT)
+
+    def _hold(self, *arguments: object) -> None:
+        self._came = True
 
 
 def _read_words(stream: IO[str], lines: list[str], show: Optional[Callable[[str, float, str], None]]) -> None:

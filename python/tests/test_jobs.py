@@ -123,19 +123,46 @@ def test_where_the_program_is(monkeypatch, tmp_path):
     assert program.find_program() == str(other)
 
 
-def test_ctrl_c_goes_to_the_program_once(tmp_path):
-    """The child counts the signals that it gets; the parent ends as an interrupted Python does."""
+@pytest.fixture
+def counts_signals(tmp_path):
+    """A program that writes `ready`, waits, and writes a line into `signals` for the interrupt that ends it."""
     child = tmp_path / "waits"
     child.write_text("#!/bin/sh\ntrap 'echo one >> " + str(tmp_path / "signals") + "; exit 130' INT\necho ready > "
                      + str(tmp_path / "ready") + "\nwhile :; do sleep 0.05; done\n")
     child.chmod(0o755)
-    script = ("from discreet import program\ntry:\n    program.run(['train'])\n"
-              "except KeyboardInterrupt:\n    print('stopped')\n")
-    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True,
-                              env={**os.environ, "DISCREET_BINARY": str(child)})
+    return child
+
+
+_RUN = "try:\n    program.run(['train'])\nexcept KeyboardInterrupt:\n    print('stopped')\n"
+
+
+def test_ctrl_c_goes_to_the_program_once(counts_signals, tmp_path):
+    """The child counts the signals that it gets; the parent ends as an interrupted Python does."""
+    parent = subprocess.Popen([sys.executable, "-c", "from discreet import program\n" + _RUN], stdout=subprocess.PIPE,
+                              text=True, env={**os.environ, "DISCREET_BINARY": str(counts_signals)})
     deadline = time.monotonic() + 20
     while not (tmp_path / "ready").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     parent.send_signal(signal.SIGINT)
     assert parent.communicate(timeout=20)[0] == "stopped\n"
+    assert (tmp_path / "signals").read_text() == "one\n"
+
+
+def test_ctrl_c_before_the_start_is_over_does_not_leave_the_program_running(counts_signals, tmp_path):
+    """The signal comes inside Popen, when the child lives and nothing names it yet."""
+    early = f"""
+import os, signal, subprocess, time
+from discreet import program
+class Early(subprocess.Popen):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        while not os.path.exists({str(tmp_path / "ready")!r}):
+            time.sleep(0.02)
+        signal.raise_signal(signal.SIGINT)
+subprocess.Popen = Early
+"""
+    handler = "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler\n"
+    done = subprocess.run([sys.executable, "-c", early + _RUN + handler], stdout=subprocess.PIPE, text=True, timeout=60,
+                          env={**os.environ, "DISCREET_BINARY": str(counts_signals)})
+    assert (done.returncode, done.stdout) == (0, "stopped\n")
     assert (tmp_path / "signals").read_text() == "one\n"
