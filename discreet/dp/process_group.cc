@@ -1,5 +1,6 @@
 #include "discreet/dp/process_group.h"
 
+#include <signal.h>
 #include <torch/version.h>
 
 #include <charconv>
@@ -90,6 +91,9 @@ std::shared_ptr<Processes> connect_processes(const Rendezvous& rendezvous) {
     throw Error(ErrorKind::kInvalidArgument, "the number of processes must lie between 1 and " +
                                                  std::to_string(Processes::kMost) +
                                                  ", and a process' rank between 0 and one less");
+  struct sigaction on_broken_pipe = {};
+  if (::sigaction(SIGPIPE, nullptr, &on_broken_pipe) == 0 && on_broken_pipe.sa_handler == SIG_DFL)
+    ::signal(SIGPIPE, SIG_IGN);  // Gloo writes by writev: a lost process would end this one without a word
   try {
     c10d::TCPStoreOptions at;
     at.port = rendezvous.port;

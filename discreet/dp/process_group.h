@@ -36,7 +36,9 @@ struct Rendezvous {
 };
 
 // Waits until all have come. kUnavailable where they do not in time; kUnsupported in a build without Gloo's
-// headers (Debian's libgloo-dev; PyPI's wheel ships none, there the group comes from Python).
+// headers (Debian's libgloo-dev; PyPI's wheel ships none, there the group comes from Python). From here on
+// the process ignores SIGPIPE where nothing handled it, as Python's do: a lost process is an error, not the
+// end.
 std::shared_ptr<Processes> connect_processes(const Rendezvous& rendezvous);
 
 // Over a group that exists already. The group's own timeout holds.

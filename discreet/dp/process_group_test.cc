@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <map>
 
@@ -87,6 +88,12 @@ TEST(ProcessGroupMember, DISABLED_Runs) {
   const std::string told = message_of([&] {
     PrivacyOptions options = options_of_all();
     options.processes = connect_processes(rendezvous);
+    if (part == "broken pipe") {
+      int ends[2];
+      ASSERT_EQ(::pipe(ends), 0);
+      ::close(ends[0]);
+      write("written", std::to_string(::write(ends[1], "x", 1)));
+    }
     if (part == "disagree" && rank == last) options.noise_multiplier = 2;
     if (part == "worker killed") {
       options.noise_multiplier = 1;
@@ -162,7 +169,8 @@ class ProcessGroup : public testing::Test {
     }
   }
 
-  // Starts `size` processes and waits for all but those that stand still.
+  // Starts `size` processes and waits for all but those that stand still. None may die of anything but the
+  // SIGKILL that its part tells it.
   void run(const std::string& part, int64_t size) {
     start(part, size);
     std::vector<pid_t> still;
@@ -170,6 +178,7 @@ class ProcessGroup : public testing::Test {
       int status = 0;
       ASSERT_EQ(::waitpid(pid, &status, WUNTRACED), pid);
       if (WIFSTOPPED(status)) still.push_back(pid);
+      EXPECT_TRUE(!WIFSIGNALED(status) || WTERMSIG(status) == SIGKILL) << strsignal(WTERMSIG(status));
     }
     started_ = still;
   }
@@ -234,6 +243,13 @@ TEST_F(ProcessGroup, DisagreementIsToldByAll) {
 }
 
 // The last of three dies in step 4, before it has given its part of the sum.
+// Gloo may still write to a process that is gone: an error, which is told, and no signal that ends this one.
+TEST_F(ProcessGroup, AWriteToNobodyIsNoDeath) {
+  run("broken pipe", 1);
+  EXPECT_EQ(read("written", 0), "-1");
+  EXPECT_EQ(read("told", 0), "no Error");
+}
+
 TEST_F(ProcessGroup, AKilledWorkerStopsTheRunBeforeTheCharge) {
   run("worker killed", 3);
   for (const int64_t rank : {0, 1}) {
