@@ -290,6 +290,7 @@ bool moves_whole_tensor(Node& node) {
       "ReshapeAliasBackward0", "SqueezeBackward0",   "SqueezeBackward1",    "TBackward0",
       "ToCopyBackward0",       "TransposeBackward0", "UnsafeViewBackward0", "UnsqueezeBackward0",
       "ViewBackward0"};
+  if (node.name() == "SliceBackward0") return output_shape(node) == input_shape(node.next_edge(0));
   return list.count(node.name()) > 0;
 }
 

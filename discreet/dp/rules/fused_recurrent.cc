@@ -23,13 +23,16 @@ namespace {
 
 using namespace libtorch;
 
-// Work on the rows of a batch, each thread through all of time for its own.
+// Work on the rows of a batch, each thread through all of time for its own: so few that the gates of a time
+// stay in its cache.
 void for_rows(int64_t batch, const std::function<void(int64_t begin, int64_t end)>& work) {
+  constexpr int64_t kMost = 128;
   const int64_t threads = std::max(1, at::get_num_threads());
-  at::parallel_for(0, batch, (batch + threads - 1) / threads, [&](int64_t begin, int64_t end) {
-    at::NoGradGuard no_grad;
-    work(begin, end);
-  });
+  at::parallel_for(0, batch, std::min(kMost, (batch + threads - 1) / threads),
+                   [&](int64_t begin, int64_t end) {
+                     at::NoGradGuard no_grad;
+                     for (; begin < end; begin += kMost) work(begin, std::min(end, begin + kMost));
+                   });
 }
 
 // Everything in the order in which the layer went through time. Used once: what flows back takes the memory
@@ -43,16 +46,22 @@ class BackThroughTime {
         h_before_(
             at::cat({layer.hidden.unsqueeze(0), in_time(layer.output)}).slice(0, 0, layer.output.size(0))) {
     const int64_t time = x_.size(0), batch = x_.size(1), hidden = h_before_.size(2);
-    gates_ = h_before_.flatten(0, 1).mm(weight_.t());
-    gates_.addmm_(x_.flatten(0, 1), layer.input_weight.t());
-    if (layer.input_bias.defined()) gates_.add_(layer.input_bias + layer.hidden_bias);
-    gates_ = gates_.view({time, batch, 4 * hidden});
+    const at::Tensor of_hidden = weight_.t(), of_input = layer.input_weight.t();
+    const at::Tensor bias = layer.input_bias.defined() ? layer.input_bias + layer.hidden_bias : at::Tensor();
+    gates_ = at::empty({time, batch, 4 * hidden}, x_.options());
     cells_ = at::empty({time + 1, batch, hidden}, x_.options());
     cells_[0].copy_(layer.cell);
     for_rows(batch, [&](int64_t begin, int64_t end) {
-      for (int64_t t = 0; t < time; ++t)
+      for (int64_t t = 0; t < time; ++t) {
+        at::Tensor own = gates_[t].slice(0, begin, end);
+        if (bias.defined())
+          at::addmm_out(own, bias, x_[t].slice(0, begin, end), of_input);
+        else
+          at::mm_out(own, x_[t].slice(0, begin, end), of_input);
+        own.addmm_(h_before_[t].slice(0, begin, end), of_hidden);
         for (int64_t row = begin; row < end; ++row)
           lstm_step(hidden, gates(t, row), cell(t, row), cell(t + 1, row));
+      }
     });
   }
 
@@ -62,15 +71,18 @@ class BackThroughTime {
 
   struct Flowing {
     at::Tensor z;             // of all z_t [time, batch, 4 hidden]
+    at::Tensor x;             // of all x_t [time, batch, input], where it was asked for
     at::Tensor hidden, cell;  // of the first states [batch, hidden]
   };
 
   // From the gradients of all h_t [time, batch, hidden] and of the last h and c [batch, hidden], where they
-  // are defined.
-  Flowing flow(const at::Tensor& output, const at::Tensor& hidden, const at::Tensor& cell) {
+  // are defined; with input_weight also that of x.
+  Flowing flow(const at::Tensor& output, const at::Tensor& hidden, const at::Tensor& cell,
+               const at::Tensor& input_weight) {
     const int64_t width = h_before_.size(2);
     const at::Tensor from_output = output.defined() ? in_time(output) : at::Tensor();
     const at::Tensor dh = zeros_or(hidden), dc = zeros_or(cell);
+    const at::Tensor dx = input_weight.defined() ? at::empty_like(x_) : at::Tensor();
     for_rows(x_.size(1), [&](int64_t begin, int64_t end) {
       const at::Tensor own = dh.slice(0, begin, end);
       for (int64_t t = x_.size(0) - 1; t >= 0; --t) {
@@ -78,11 +90,15 @@ class BackThroughTime {
         for (int64_t row = begin; row < end; ++row)
           lstm_step_back(width, gates(t, row), this->cell(t, row), this->cell(t + 1, row),
                          dh.data_ptr<float>() + row * width, dc.data_ptr<float>() + row * width);
+        const at::Tensor dz = gates_[t].slice(0, begin, end);
         at::Tensor next = own;
-        at::mm_out(next, gates_[t].slice(0, begin, end), weight_);
+        at::mm_out(next, dz, weight_);
+        if (!dx.defined()) continue;
+        at::Tensor of_input = dx[t].slice(0, begin, end);
+        at::mm_out(of_input, dz, input_weight);
       }
     });
-    return {gates_, dh, dc};
+    return {gates_, dx, dh, dc};
   }
 
  private:
@@ -131,7 +147,9 @@ std::vector<std::unique_ptr<Gradients>> gradients(Node& node, const std::vector<
   const LstmLayer layer = lstm_layer(node);
   BackThroughTime back(layer);
   const Shape out = layer.output.sizes().vec();
-  const BackThroughTime::Flowing flowing = back.flow(of_outputs[0], of_outputs[1], of_outputs[2]);
+  const bool has_input = node.next_edge(LstmLayer::kInput).is_valid();
+  const BackThroughTime::Flowing flowing =
+      back.flow(of_outputs[0], of_outputs[1], of_outputs[2], has_input ? layer.input_weight : at::Tensor());
   const auto by_sample = [&](const at::Tensor& x) { return layout.samples_first(x, 1, out, 1); };
   const at::Tensor dz = by_sample(flowing.z), sums = middle_sums(dz);
   std::vector<std::unique_ptr<Gradients>> result;
@@ -144,8 +162,7 @@ std::vector<std::unique_ptr<Gradients>> gradients(Node& node, const std::vector<
       result.push_back(std::make_unique<RowGradients>(sums, Shape{dz.size(2)}));
     }
   }
-  if (node.next_edge(LstmLayer::kInput).is_valid())
-    (*passed_on)[LstmLayer::kInput] = back.in_time(flowing.z.matmul(layer.input_weight));
+  if (has_input) (*passed_on)[LstmLayer::kInput] = back.in_time(flowing.x);
   if (node.next_edge(LstmLayer::kHidden).is_valid()) (*passed_on)[LstmLayer::kHidden] = flowing.hidden;
   if (node.next_edge(LstmLayer::kCell).is_valid()) (*passed_on)[LstmLayer::kCell] = flowing.cell;
   return result;
