@@ -229,11 +229,7 @@ class WeightGradients : public Gradients {
   }
 
   at::Tensor weighted(const WeightedRows& rows) const {
-    if (matrices_.defined()) {
-      const at::Tensor kept = rows.take(matrices_.view({samples_, weight_.numel()}));
-      const auto precision = rows.tiny() ? at::kDouble : kept.scalar_type();
-      return rows.weights().to(precision).unsqueeze(0).mm(kept.to(precision));
-    }
+    if (matrices_.defined()) return rows.sum(matrices_.view({samples_, weight_.numel()}));
     const bool scale_x = x_.numel() < g_.numel();  // the smaller one is multiplied by the weights
     const at::Tensor g = scale_x ? rows.take(by_sample(g_)) : rows.take_scaled(by_sample(g_));
     const at::Tensor x = scale_x ? rows.take_scaled(by_sample(x_)) : rows.take(by_sample(x_));

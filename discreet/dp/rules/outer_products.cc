@@ -10,19 +10,42 @@
 #include "discreet/dp/rules/weighted_rows.h"
 
 namespace discreet {
+namespace {
+
+// Matrices are kept up to so many numbers for each of their factors'.
+constexpr double kKeptShare = 0.25;
+
+}  // namespace
 
 SquaredNorms OuterProducts::squared_norms() {
-  return outer::squared_norms(left(), right(), norm_way());
+  if (!keeps()) return outer::squared_norms(left(), right(), norm_way());
+  const bool wide = left().size(2) > right().size(2);
+  const at::Tensor &one = wide ? left() : right(), &other = wide ? right() : left();
+  kept_ = at::empty({one.size(0), one.size(2), other.size(2)}, one.options());
+  return outer::squared_norms(one, other, NormWay::kDirect, kept_);
 }
 
 std::optional<RulePlan> OuterProducts::plan() {
-  return outer::plan(norm_way(), left().options(), left().size(0), left().size(1), left().size(2),
-                     right().size(2));
+  const int64_t n = left().size(0), m = left().size(2), k = right().size(2);
+  RulePlan plan = outer::plan(norm_way(), left().options(), n, left().size(1), m, k);
+  if (keeps()) plan.bytes = static_cast<double>(n * m * k * left().element_size());
+  return plan;
+}
+
+bool OuterProducts::keeps() {
+  const int64_t t = left().size(1), m = left().size(2), k = right().size(2);
+  const bool kernels = outer::has_kernels(left().options()) && outer::has_kernels(right().options());
+  return kernels && t > 1 && outer::is_direct(norm_way(), kernels, t, m, k) &&
+         static_cast<double>(m * k) <= kKeptShare * static_cast<double>(t * (m + k));
 }
 
 void OuterProducts::add_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) {
   const WeightedRows rows(weights, begin, end);
   if (rows.empty()) return;
+  if (kept_.defined()) {
+    sum.add_(of_kept(rows));
+    return;
+  }
   const auto [left, right] = scaled(rows);
   outer::add_product(left, right, sum);
 }
@@ -32,11 +55,19 @@ bool OuterProducts::write_weighted(const at::Tensor& weights, int64_t begin, int
   const WeightedRows rows(weights, begin, end);
   if (rows.empty()) {
     sum.zero_();
+  } else if (kept_.defined()) {
+    sum.copy_(of_kept(rows));
   } else {
     const auto [left, right] = scaled(rows);
     outer::write_product(left, right, sum);
   }
   return true;
+}
+
+// [m, k]
+at::Tensor OuterProducts::of_kept(const WeightedRows& rows) {
+  const at::Tensor sum = rows.sum(kept_);
+  return left().size(2) > right().size(2) ? sum : sum.t();
 }
 
 // The narrower side is multiplied by the weights.

@@ -32,8 +32,14 @@ class OuterProducts : public Gradients {
   const at::Tensor& right() { return joined(right_); }
   static const at::Tensor& joined(std::vector<at::Tensor>& parts);
   std::pair<at::Tensor, at::Tensor> scaled(const WeightedRows& rows);
+  at::Tensor of_kept(const WeightedRows& rows);
+  bool keeps();
 
   std::vector<at::Tensor> left_, right_;
+  // The samples' own matrices, where they were the way to the norms and are small beside their factors (those
+  // of an adapter): [samples, m, k], or [samples, k, m] where m is the smaller. The sum needs no product
+  // then.
+  at::Tensor kept_;
 };
 
 namespace outer {

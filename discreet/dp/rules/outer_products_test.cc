@@ -103,6 +103,31 @@ TEST(OuterProducts, KeepToTheErrorThatTheyState) {
         }
 }
 
+// What an adapter has: sums come from the matrices of which the norms were taken, whichever side is narrow.
+TEST(OuterProducts, SumMatricesThatTheyKept) {
+  torch::manual_seed(4);
+  for (const auto& [m, k] : {std::pair<int64_t, int64_t>{2, 30}, {30, 2}, {3, 3}}) {
+    const Sides s = sides(5, 20, m, k, 1);
+    s.left[3].fill_(std::nan(""));  // of weight 0
+    OuterProducts products(s.left, s.right);
+    EXPECT_EQ(products.plan()->bytes, 5 * m * k * 4) << m;
+    const Tensor squared = products.squared_norms().squared, truth = norms(s).square();
+    EXPECT_TRUE(std::isnan(squared[3].item<double>()));
+    EXPECT_LE((squared - truth).slice(0, 0, 3).abs().max().item<double>(), 1e-4 * truth[0].item<double>());
+    for (const double tiny : {1.0, 1e-30}) {
+      const Tensor weights = torch::tensor({0.5, 0.25, 2.0, 0.0, 1.0}, at::kDouble) * tiny;
+      Tensor expected = torch::zeros({m, k}, at::kDouble);
+      for (const int64_t i : {1, 2, 4}) expected += products.gradient(i, i + 1) * weights[i];
+      const Tensor written = torch::full({m, k}, std::nan("")),
+                   added = torch::ones({m, k}, at::kDouble) * tiny;
+      EXPECT_TRUE(products.write_weighted(weights, 1, 5, written));
+      products.add_weighted(weights, 1, 5, added);
+      EXPECT_LE((written - expected).norm().item<double>(), 1e-5 * expected.norm().item<double>()) << m;
+      EXPECT_LE((added - tiny - expected).norm().item<double>(), 1e-5 * expected.norm().item<double>()) << m;
+    }
+  }
+}
+
 TEST(OuterProducts, SumGroups) {
   const Tensor x = torch::arange(6, at::kDouble), sums = torch::tensor({1., 5., 9.}, at::kDouble);
   const SquaredNorms sum = outer::sum_groups({x, 2 * x, 3 * x}, 2);

@@ -30,4 +30,10 @@ at::Tensor WeightedRows::take_scaled(const at::Tensor& x) const {
   return (rows.to(at::kDouble) * factor).to(x.scalar_type());
 }
 
+at::Tensor WeightedRows::sum(const at::Tensor& x) const {
+  const at::Tensor rows = take(x).flatten(1);
+  const auto precision = tiny() ? at::kDouble : rows.scalar_type();
+  return weights_.to(precision).unsqueeze(0).mm(rows.to(precision)).view(x.sizes().slice(1));
+}
+
 }  // namespace discreet

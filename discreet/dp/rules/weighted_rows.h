@@ -14,6 +14,8 @@ class WeightedRows {
   at::Tensor take(const at::Tensor& x) const;             // [samples, ...] -> [k, ...]
   // take(x) * weights, multiplied in double where a weight is so small that float would underflow.
   at::Tensor take_scaled(const at::Tensor& x) const;
+  // The sum of take_scaled(x) over the samples.
+  at::Tensor sum(const at::Tensor& x) const;
   bool tiny() const;  // whether there is such a weight
 
  private:
