@@ -169,8 +169,8 @@ class Search {
   using Layouts = std::vector<std::optional<Layout>>;  // by output of a node
 
   // All nodes behind `root`, each before those that its inputs come from, with what is behind them.
-  void order_nodes(const std::shared_ptr<Node>& root) {
-    std::vector<std::pair<std::shared_ptr<Node>, uint32_t>> stack{{root, 0}};
+  void order_nodes(const NodePointer& root) {
+    std::vector<std::pair<NodePointer, uint32_t>> stack{{root, 0}};
     facts_[root.get()] = {};
     while (!stack.empty()) {
       auto& [node, next] = stack.back();
@@ -240,7 +240,7 @@ class Search {
 
   // Takes what enters this slot for a use of parameters, by the rule for the node. False where the slot
   // rather has rows of its own for the batch: then the way goes on.
-  bool cover(const std::shared_ptr<Node>& node, uint32_t input, const Layouts& layouts) {
+  bool cover(const NodePointer& node, uint32_t input, const Layouts& layouts) {
     const Edge& edge = node->next_edge(input);
     if (is_empty(input_shape(edge))) {  // no number of a parameter gets a gradient here
       resolve(input, edge);
@@ -348,7 +348,7 @@ class Search {
   std::unordered_map<Node*, Layouts> layouts_;  // of what is computed from the batch
   std::unordered_set<Node*> rooted_;            // functions of parameters that entered a rule's slot
   std::unordered_set<size_t> used_;
-  std::vector<std::shared_ptr<Node>> order_;
+  std::vector<NodePointer> order_;
   std::vector<UseNode> found_;
 };
 

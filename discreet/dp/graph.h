@@ -48,7 +48,7 @@ struct ParameterUse {
 };
 
 struct UseNode {
-  std::shared_ptr<libtorch::Node> node;
+  libtorch::NodePointer node;
   const Rule* rule;
   Layout layout;                   // of its first output
   std::vector<ParameterUse> uses;  // none where only its gradient is to be looked at

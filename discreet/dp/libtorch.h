@@ -18,6 +18,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <typeinfo>
 #include <unordered_set>
 #include <vector>
@@ -28,6 +29,8 @@ using torch::autograd::AccumulateGrad;
 using torch::autograd::CopySlices;
 using torch::autograd::Edge;
 using torch::autograd::Node;
+// std::shared_ptr<Node>, or c10::intrusive_ptr<Node> in the newest.
+using NodePointer = decltype(Edge::function);
 namespace saved = torch::autograd::generated;
 
 using Shape = std::vector<int64_t>;
@@ -144,9 +147,19 @@ inline Shape input_shape(const Edge& edge) {
   return output_shape(*edge.function, edge.input_nr);
 }
 
+// Templates, so that of the two ways only the one that exists is compiled.
+template <typename Pointer, typename AnyNode>
+Pointer pointer_to(AnyNode& node) {
+  if constexpr (std::is_same_v<Pointer, std::shared_ptr<AnyNode>>) {
+    return node.shared_from_this();
+  } else {
+    return Pointer::unsafe_reclaim_from_nonowning(&node);  // one more owner
+  }
+}
+
 // Undefined where an optional tensor was not given.
 inline at::Tensor unpack(const torch::autograd::SavedVariable& variable, Node& node) {
-  const at::Tensor tensor = variable.unpack(node.shared_from_this());
+  const at::Tensor tensor = variable.unpack(pointer_to<NodePointer>(node));
   return tensor.defined() ? tensor.detach() : tensor;
 }
 
