@@ -60,6 +60,8 @@ TEST(Refused, TokensOfTheBatchInPlaceOfAParameter) {
   };
   EXPECT_THAT(refused([](Tensor h, const Parameters& p) { return h.mm(p[1].tensor).mm(h.t()); }),
               HasSubstr("parameter 'table'"));
+  EXPECT_THAT(refused([](Tensor h, const Parameters& p) { return h.mm(p[1].tensor).mm(h.slice(0, -5).t()); }),
+              HasSubstr("parameter 'table'"));              // a slice of all
   EXPECT_THAT(refused([&](Tensor h, const Parameters& p) {  // each sample is held against the others'
                 return h.mm(torch::embedding(p[2].tensor, tokens).t());
               }),

@@ -242,7 +242,6 @@ TEST_F(ProcessGroup, DisagreementIsToldByAll) {
     EXPECT_THAT(read("told", rank), HasSubstr("disagree about noise_multiplier:"));
 }
 
-// The last of three dies in step 4, before it has given its part of the sum.
 // Gloo may still write to a process that is gone: an error, which is told, and no signal that ends this one.
 TEST_F(ProcessGroup, AWriteToNobodyIsNoDeath) {
   run("broken pipe", 1);
@@ -250,6 +249,7 @@ TEST_F(ProcessGroup, AWriteToNobodyIsNoDeath) {
   EXPECT_EQ(read("told", 0), "no Error");
 }
 
+// The last of three dies in step 4, before it has given its part of the sum.
 TEST_F(ProcessGroup, AKilledWorkerStopsTheRunBeforeTheCharge) {
   run("worker killed", 3);
   for (const int64_t rank : {0, 1}) {
