@@ -62,6 +62,10 @@ ClipPiece::ClipPiece(const std::vector<TrainedParameter>& parameters, std::vecto
   for (BoundedGroup& group : groups)
     groups_.push_back(
         {std::move(group.parameters), {group.max_grad_norm, clipping.normalise, clipping.stability}});
+  for (Group& group : groups_)
+    group.of_doubles = std::any_of(group.parameters.begin(), group.parameters.end(), [&](size_t p) {
+      return parameters[p].tensor.scalar_type() == at::kDouble;
+    });
   nodes_ = find_uses(output, parameters, graph);
   uses_.resize(parameters.size());
   auto gradients = flow_back(nodes_, output, output_gradient);
@@ -145,7 +149,9 @@ void ClipPiece::take_norms(Group& group) {
     const double divisor = group.factor.divisor(std::sqrt(squared));
     // Of the norm of these parameters; with what others add to the square it is less.
     const double rise = std::sqrt(squared + error.of_square) - std::sqrt(squared);
-    const bool rounded = !std::isfinite(squared) || !(rise + error.of_norm <= kRecomputeAt * divisor);
+    const double hidden = group.of_doubles ? kHiddenNorm : 0;
+    const bool rounded =
+        !std::isfinite(squared) || !(rise + error.of_norm + hidden <= kRecomputeAt * divisor);
     if (starts_[unit + 1] - starts_[unit] != 1 || rounded) {
       group.direct.push_back(unit);
       squared = 0;

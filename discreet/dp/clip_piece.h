@@ -22,6 +22,9 @@ struct ClipCounts;
 
 constexpr double kRecomputeAt = 0x1p-12;  // of the clip: a rounding error beyond this goes to double
 constexpr int64_t kSamplesInFloat = 256;
+// What squares of doubles below 1e-308, which vanish, may hide of the norm of a product: factors of 1e-162
+// and 1e154, a million times. Squares of floats do not vanish in double.
+constexpr double kHiddenNorm = 1e-6;
 constexpr int64_t kKeptDirectly = int64_t{1} << 23;
 
 // What a norm does to a unit's part of a group.
@@ -82,6 +85,7 @@ class ClipPiece {
   struct Group {
     std::vector<size_t> parameters;
     ClipFactor factor;
+    bool of_doubles = false;
     std::vector<double> squared = {}, factors = {};  // by unit
     std::vector<int64_t> direct = {};                // units computed directly for every parameter
   };

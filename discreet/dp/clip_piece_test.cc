@@ -54,5 +54,14 @@ TEST(UncertainNorms, AreComputedAgainBesideAnExactPart) {
   EXPECT_NEAR(norm_of_sum({{"b", b}, {"w", w}}, torch::ones({1, 3}) + b + w.exp(), g), 1, 1e-3);
 }
 
+// 1e-330 is no double, and 1e290 is: a product of squares says 0 of a gradient of 1e-20.
+TEST(HiddenNorms, OfDoublesWhoseSquaresVanish) {
+  const Tensor w = torch::ones({1, 1}, torch::kDouble).requires_grad_();
+  const double clip = 1e-30;
+  Clipper clipper({{"w", w}}, clip);
+  clipper.add(torch::full({1, 1}, 1e-165, torch::kDouble).mm(w), torch::full({1, 1}, 1e145, torch::kDouble));
+  EXPECT_NEAR(clipper.take().tensors()[0].item<double>() / clip, 1, 1e-3);
+}
+
 }  // namespace
 }  // namespace discreet

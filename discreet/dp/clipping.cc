@@ -17,6 +17,11 @@ bool positive(double value) {
   return value > 0 && std::isfinite(value);
 }
 
+// Clipped gradients stay within floats, and their squares within doubles.
+constexpr double kLeastNorm = 1e-30, kLargestNorm = 1e30;
+// A sample's factor, with its weight, stays within a float.
+constexpr double kLargestFactor = 1e30;
+
 std::string module_of(const std::string& parameter) {
   const size_t dot = parameter.rfind('.');
   return dot == std::string::npos ? "" : parameter.substr(0, dot);
@@ -40,8 +45,9 @@ std::vector<BoundedGroup> by_prefix(const std::vector<ClipGroup>& wanted,
   std::vector<BoundedGroup> groups;
   double squares = 0;
   for (const ClipGroup& group : wanted) {
-    if (!positive(group.max_grad_norm))
-      refuse("clipping.groups: max_grad_norm of '" + group.prefix + "' must be a finite number above 0");
+    if (!positive(group.max_grad_norm) || group.max_grad_norm < kLeastNorm)
+      refuse("clipping.groups: max_grad_norm of '" + group.prefix +
+             "' must be a finite number above 0, at least 1e-30");
     squares += group.max_grad_norm * group.max_grad_norm;
     groups.push_back({{}, group.max_grad_norm});
   }
@@ -69,11 +75,14 @@ std::vector<BoundedGroup> by_prefix(const std::vector<ClipGroup>& wanted,
 std::vector<BoundedGroup> bounded_groups(const Clipping& clipping, const std::vector<std::string>& parameters,
                                          double max_grad_norm) {
   if (!positive(max_grad_norm)) refuse("max_grad_norm must be a finite number above 0");
+  if (max_grad_norm < kLeastNorm || max_grad_norm > kLargestNorm)
+    refuse("max_grad_norm must be from 1e-30 to 1e30");
+  if (!positive(clipping.max_weight)) refuse("clipping.max_weight must be a finite number above 0");
+  if (clipping.max_weight > kLargestFactor) refuse("clipping.max_weight must be at most 1e30");
   if (clipping.normalise && !positive(clipping.stability))
     refuse("clipping.stability must be a finite number above 0");
-  if (clipping.normalise && max_grad_norm / clipping.stability > 1e30)
-    refuse("clipping.stability must not be below max_grad_norm / 1e30");
-  if (!positive(clipping.max_weight)) refuse("clipping.max_weight must be a finite number above 0");
+  if (clipping.normalise && clipping.max_weight * (max_grad_norm / clipping.stability) > kLargestFactor)
+    refuse("clipping.stability must not be below max_weight * max_grad_norm / 1e30");
   if (!clipping.groups.empty() && clipping.style != Clipping::Style::kPerGroup)
     refuse("clipping.groups goes with Clipping::Style::kPerGroup");
   switch (clipping.style) {

@@ -15,7 +15,7 @@ namespace discreet {
 
 struct ClipGroup {
   std::string prefix;  // of the parameters' names: "encoder." or "head.weight"; the longest that fits counts
-  double max_grad_norm;  // above 0, finite
+  double max_grad_norm;  // 1e-30 to 1e30
 };
 
 struct Clipping {

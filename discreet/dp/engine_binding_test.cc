@@ -82,15 +82,15 @@ TEST_F(Binding, BatchesOfAnyOriginOnlyWhenNothingIsAccountedFor) {
   options.unaccounted = true;
   options.noise_multiplier = 0;
   options.max_grad_norm = 1e6;  // nothing is clipped
-  const auto made = engine(options);
   const Tensor x = data.x_.slice(0, 0, 7), y = data.y_.slice(0, 0, 7);
-  made->hand_in(7);
-  EXPECT_THAT(message_of([&] { made->hand_in(7); }), HasSubstr("not used"));
-  loss(made->watch(net->forward(x)), y).backward();
   const Tensor expected =
       torch::autograd::grad({torch::cross_entropy_loss(net->forward(x), y, {}, at::Reduction::Sum)},
                             {net->first->weight})[0] /
       20;
+  const auto made = engine(options);
+  made->hand_in(7);
+  EXPECT_THAT(message_of([&] { made->hand_in(7); }), HasSubstr("not used"));
+  loss(made->watch(net->forward(x)), y).backward();
   EXPECT_TRUE(torch::allclose(net->first->weight.grad(), expected, 1e-4, 1e-7));
   EXPECT_EQ(made->steps(), 1);
   EXPECT_FALSE(made->is_private());

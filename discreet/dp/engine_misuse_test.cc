@@ -25,7 +25,17 @@ TEST_F(Misuse, OptionsOutOfRange) {
   EXPECT_THAT(with([](auto& o) { o.max_grad_norm = INFINITY; }), HasSubstr("max_grad_norm"));
   EXPECT_THAT(with([](auto& o) { o.max_grad_norm = NAN; }), HasSubstr("max_grad_norm"));
   EXPECT_THAT(with([](auto& o) { o.loss_reduction = Reduction::kUndeclared; }), HasSubstr("loss_reduction"));
-  EXPECT_THAT(with([](auto& o) { o.independent_buffers = {"nope"}; }), HasSubstr("no buffer 'nope'"));
+  EXPECT_THAT(with([](auto& o) { o.independent_buffers = {"nope"}; }),
+              HasSubstr("no buffer or frozen parameter 'nope'"));
+  EXPECT_THAT(with([](auto& o) { o.independent_buffers = {"first.weight"}; }), HasSubstr("'first.weight'"));
+  EXPECT_THAT(with([](auto& o) { o.max_grad_norm = 1e-31; }), HasSubstr("1e-30"));
+  EXPECT_THAT(with([](auto& o) { o.clipping.max_weight = 1e31; }), HasSubstr("max_weight"));
+  EXPECT_THAT(with([](auto& o) {
+                o.clipping.normalise = true;
+                o.clipping.max_weight = 1e20;
+                o.clipping.stability = 1e-20;
+              }),
+              HasSubstr("stability"));
 }
 
 TEST_F(Misuse, AnotherOptimizer) {
@@ -39,6 +49,48 @@ TEST_F(Misuse, AnotherOptimizer) {
   EXPECT_THAT(message_of([&] { made.loader(data); }), HasSubstr("attach"));
   made.attach(optimizer);
   EXPECT_THAT(message_of([&] { made.attach(optimizer); }), HasSubstr("attached already"));
+}
+
+// Between the draw and its output only the records are new, so what is written then may be of them.
+TEST_F(Misuse, AParameterWrittenByTheForwardPass) {
+  net->table->options.max_norm(0.1);
+  const auto made = engine();
+  Loader loader = made->loader(data, 1);
+  auto batch = loader.begin();
+  EXPECT_THAT(message_of([&] { made->watch(net->forward((*batch).data)); }),
+              HasSubstr("'table.weight' was written between the draw and its output (max_norm"));
+  EXPECT_EQ(made->steps(), 0);
+}
+
+TEST_F(Misuse, AParameterWrittenBetweenDrawsIsTheUsersOwn) {
+  const auto made = engine();
+  int64_t steps = 0;
+  for (const auto& batch : made->loader(data, 3)) {
+    step(*made, batch);
+    torch::NoGradGuard no_grad;
+    net->first->weight.clamp_(-1, 1);
+    ++steps;
+  }
+  EXPECT_EQ(steps, 3);
+}
+
+TEST_F(Misuse, AStepBeforeTheFirstRelease) {
+  net->forward(data.x_).sum().backward();
+  const auto made = engine();
+  EXPECT_THAT(message_of([&] { made->before_step(); }), HasSubstr("before the first release"));
+  optimizer.zero_grad();
+  made->before_step();
+}
+
+TEST_F(Misuse, AnEngineThatIsGoneWhileItsLoaderLives) {
+  auto made = engine();
+  Loader loader = made->loader(data, 2);
+  auto batch = loader.begin();
+  const Tensor output = made->watch(net->forward((*batch).data));
+  made.reset();
+  net->forward(data.x_).sum().backward();  // nothing guards the parameters any more
+  EXPECT_THAT(message_of([&] { output.sum().backward(); }), HasSubstr("no longer exists"));
+  EXPECT_THAT(message_of([&] { ++batch; }), HasSubstr("no longer exists"));
 }
 
 TEST_F(Misuse, ADrawLeftUnused) {

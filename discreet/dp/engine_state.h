@@ -60,7 +60,9 @@ struct PrivacyEngine::State : std::enable_shared_from_this<PrivacyEngine::State>
   RawGradientGuard raw_gradients;
   ReleasedGradients gradients;
   BufferGuard buffers;
+  ParameterGuard written;
   RandomStream sampling, noise;
+  bool ended = false;  // the engine was destroyed; loaders and watched outputs may not be
   bool attached = false;
   bool checked = false;  // the forward pass, on a batch
 

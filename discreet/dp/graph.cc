@@ -257,6 +257,8 @@ class Search {
       unsupported(user + ", for which there is no clip rule; rules exist for: " + names + kWaysOut);
     }
     if (is_empty(output_shape(*node))) unsupported(user + ", whose result is empty");
+    if (c10::isComplexType(node->input_metadata(0).options().dtype().toScalarType()))
+      unsupported(user + ", whose result is complex: clip rules are for real numbers" + kWaysOut);
     const std::optional<Layout> layout = first_layout(*node, *rule, layouts, user);
     if (!layout) unsupported(user + ", whose first result is not used");
     // What was looked up may be the samples' own: it is the same for all only where it has no rows for them.

@@ -50,6 +50,16 @@ TEST(Refused, BatchNormalisation) {
       testing::AllOf(HasSubstr("parameter 'w'"), HasSubstr("BatchNorm"), HasSubstr("group normalisation")));
 }
 
+TEST(Refused, ComplexNumbers) {
+  const Tensor turned = torch::polar(torch::ones({8, 4}), torch::randn({8, 4}));
+  const auto refused = [&](auto forward) {
+    return refusal([&](const Parameters& p, Tensor) { return torch::abs(forward(p[0].tensor)); },
+                   {{"w", {4, 4}}}, turned);
+  };
+  EXPECT_THAT(refused([&](Tensor w) { return turned * w[0]; }), HasSubstr("complex"));
+  EXPECT_THAT(refused([&](Tensor w) { return turned.mm(w.to(torch::kComplexFloat)); }), HasSubstr("complex"));
+}
+
 // The batch's own tokens, consecutive ones too, are not taken for what all samples share.
 TEST(Refused, TokensOfTheBatchInPlaceOfAParameter) {
   const Tensor tokens = torch::arange(5);

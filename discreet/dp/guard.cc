@@ -1,6 +1,7 @@
 #include "discreet/dp/guard.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "discreet/base/error.h"
 #include "discreet/base/text.h"
@@ -27,8 +28,9 @@ RawGradientGuard::RawGradientGuard(const std::vector<TrainedParameter>& paramete
   }
 }
 
-RawGradientGuard::~RawGradientGuard() {
+void RawGradientGuard::lift() {
   for (const auto& [tensor, hook] : hooks_) tensor.remove_hook(hook);
+  hooks_.clear();
 }
 
 void ReleasedGradients::set(const std::vector<at::Tensor>& gradients) {
@@ -55,14 +57,82 @@ void ReleasedGradients::check() const {
   }
 }
 
+void ReleasedGradients::check_step() const {
+  if (!released_.empty()) return check();
+  for (const TrainedParameter& parameter : parameters_) {
+    const at::Tensor now = parameter.tensor.grad();
+    if (now.defined() && now.count_nonzero().item<int64_t>() != 0)
+      throw Error(ErrorKind::kUnsupported,
+                  "optimizer.step() before the first release: the gradient of parameter '" + parameter.name +
+                      "' is from before the engine was made, and was never clipped; zero_grad() first");
+  }
+}
+
+namespace {
+
+// Of the bytes; not against an adversary.
+uint64_t mark(const at::Tensor& tensor) {
+  const at::Tensor here = tensor.detach().cpu().contiguous();
+  const auto* bytes = static_cast<const unsigned char*>(here.data_ptr());
+  const size_t size = here.nbytes(), words = size / sizeof(uint64_t);
+  uint64_t lanes[4] = {1, 2, 3, 4};  // which do not wait for each other
+  for (size_t i = 0; i < words; ++i) {
+    uint64_t word;
+    std::memcpy(&word, bytes + i * sizeof(word), sizeof(word));
+    lanes[i % 4] = (lanes[i % 4] ^ word) * 0x9E3779B97F4A7C15ull;
+    lanes[i % 4] ^= lanes[i % 4] >> 32;
+  }
+  for (size_t i = words * sizeof(uint64_t); i < size; ++i)
+    lanes[0] = (lanes[0] ^ bytes[i]) * 0x9E3779B97F4A7C15ull;
+  return lanes[0] ^ (lanes[1] * 3) ^ (lanes[2] * 5) ^ (lanes[3] * 7);
+}
+
+int64_t version_of(const at::Tensor& tensor) {
+  return tensor.is_inference() ? 0 : static_cast<int64_t>(tensor._version());
+}
+
+}  // namespace
+
+ParameterGuard::ParameterGuard(const torch::nn::Module& model, std::vector<std::string> independent)
+    : model_(model), independent_(std::move(independent)) {}
+
+void ParameterGuard::remember() {
+  known_.clear();
+  with_contents_ = false;
+  for (const auto& parameter : model_.named_parameters())
+    if (std::find(independent_.begin(), independent_.end(), parameter.key()) == independent_.end())
+      known_.push_back({parameter.key(), parameter.value(), version_of(parameter.value()), 0});
+}
+
+void ParameterGuard::remember_contents() {
+  remember();
+  with_contents_ = true;
+  for (Known& known : known_) known.contents = mark(known.tensor);
+}
+
+void ParameterGuard::check() const {
+  for (const Known& known : known_)
+    if (version_of(known.tensor) != known.version || (with_contents_ && mark(known.tensor) != known.contents))
+      throw Error(ErrorKind::kUnsupported,
+                  "parameter '" + known.name +
+                      "' was written between the draw and its output (max_norm of an embedding? an "
+                      "initialisation by the first batch?): raw data would get into the model past the clip. "
+                      "Only optimizer.step() may follow the data; change a parameter by hand before the next "
+                      "draw is handed out, or name a frozen one in independent_buffers if its updates do not "
+                      "depend on the data");
+}
+
 BufferGuard::BufferGuard(const torch::nn::Module& model, std::vector<std::string> independent)
     : model_(model), independent_(std::move(independent)) {
   std::vector<std::string> names;
   for (const auto& buffer : model.named_buffers()) names.push_back(buffer.key());
+  for (const auto& parameter : model.named_parameters())
+    if (!parameter.value().requires_grad()) names.push_back(parameter.key());
   for (const std::string& name : independent_)
     if (std::find(names.begin(), names.end(), name) == names.end()) {
       const std::string close = nearest(name, names);
-      throw Error(ErrorKind::kNotFound, "independent_buffers: the model has no buffer '" + name + "'" +
+      throw Error(ErrorKind::kNotFound, "independent_buffers: the model has no buffer or frozen parameter '" +
+                                            name + "'" +
                                             (close.empty() ? "" : "; did you mean '" + close + "'?"));
     }
 }

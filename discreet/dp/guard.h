@@ -38,7 +38,8 @@ class RawGradientGuard {
   // in_backward: runs the throw; empty: nothing does.
   explicit RawGradientGuard(const std::vector<TrainedParameter>& parameters,
                             const InBackward& in_backward = {});
-  ~RawGradientGuard();
+  ~RawGradientGuard() { lift(); }
+  void lift();  // no more from here on
   RawGradientGuard(const RawGradientGuard&) = delete;
   RawGradientGuard& operator=(const RawGradientGuard&) = delete;
 
@@ -52,17 +53,42 @@ class ReleasedGradients {
  public:
   explicit ReleasedGradients(std::vector<TrainedParameter> parameters) : parameters_(std::move(parameters)) {}
   void set(const std::vector<at::Tensor>& gradients);  // empty: none
-  void check() const;                                  // throws kUnsupported
+  void check() const;                                  // throws kUnsupported; before the first set() nothing
+  void check_step() const;                             // likewise, and before it for any gradient
 
  private:
   std::vector<TrainedParameter> parameters_;
   std::vector<std::pair<at::Tensor, int64_t>> released_;  // with its version
 };
 
+// Notices when a parameter, trained or frozen, was written since it was remembered: a forward pass that does
+// so (an embedding's max_norm, an initialisation by the first batch) takes raw data into the model.
+class ParameterGuard {
+ public:
+  // `independent`: names that may change.
+  ParameterGuard(const torch::nn::Module& model, std::vector<std::string> independent);
+  void remember();           // the tensors' versions
+  void remember_contents();  // and what they hold, which finds writes that go past the version (.data)
+  void check() const;        // throws kUnsupported
+
+ private:
+  struct Known {
+    std::string name;
+    at::Tensor tensor;
+    int64_t version;
+    uint64_t contents;
+  };
+  const torch::nn::Module& model_;
+  std::vector<std::string> independent_;
+  std::vector<Known> known_;
+  bool with_contents_ = false;
+};
+
 // Notices when a buffer's contents differ from when they were remembered.
 class BufferGuard {
  public:
-  // `independent`: full names of buffers that may change; kNotFound where the model has no such buffer.
+  // `independent`: full names of buffers and of frozen parameters that may change; kNotFound where the model
+  // has none of that name.
   BufferGuard(const torch::nn::Module& model, std::vector<std::string> independent);
   void remember();
   void check() const;  // throws kUnsupported

@@ -95,6 +95,7 @@ PrivacyEngine::State::State(std::shared_ptr<torch::nn::Module> trained_model, Pr
       raw_gradients(clipper.parameters(), options.in_backward),
       gradients(clipper.parameters()),
       buffers(*model, options.independent_buffers),
+      written(*model, options.independent_buffers),
       sampling(stream(options, 0)),
       noise(stream(options, 1)),
       steps(options.steps_before) {}
@@ -105,7 +106,11 @@ PrivacyEngine::PrivacyEngine(std::shared_ptr<torch::nn::Module> model, PrivacyOp
   state_ = std::make_shared<State>(std::move(model), std::move(options));
 }
 
-PrivacyEngine::~PrivacyEngine() = default;
+// A loader may live on, and would keep the guards.
+PrivacyEngine::~PrivacyEngine() {
+  state_->ended = true;
+  state_->raw_gradients.lift();
+}
 
 void PrivacyEngine::attach(torch::optim::Optimizer& optimizer) {
   if (state_->attached) refuse("an optimizer is attached already: one engine serves one optimizer");
@@ -156,6 +161,7 @@ bool PrivacyEngine::State::unused_pieces() const {
 
 const DrawPiece* PrivacyEngine::State::next_piece(const std::shared_ptr<const PoissonDraws>& source,
                                                   bool last) {
+  if (ended) throw Error(ErrorKind::kUnsupported, "the privacy engine of this loader no longer exists");
   const std::string name = "draw " + std::to_string(draw);
   if (phase != Phase::kIdle)
     throw Error(ErrorKind::kUnsupported,
@@ -181,6 +187,7 @@ const DrawPiece* PrivacyEngine::State::next_piece(const std::shared_ptr<const Po
                     "are never summed into one release");
   }
   buffers.remember();
+  written.remember();
   phase = Phase::kHandedOut;
   return &pieces[next++];
 }
@@ -207,6 +214,7 @@ void PrivacyEngine::hand_in(int64_t rows) {
   std::iota(piece.rows.begin(), piece.rows.end(), int64_t{0});
   piece.unit_starts = piece.rows;
   state.buffers.remember();
+  state.written.remember();
   state.phase = Phase::kHandedOut;
 }
 
@@ -270,13 +278,15 @@ torch::Tensor PrivacyEngine::State::cut(std::vector<at::Tensor> outputs) {
            std::to_string(expected) + "), in its dimension " + std::to_string(batch) + "; it has " +
            (rows == 0 ? "none" : std::to_string(rows)));
   buffers.check();
+  written.check();
   check_frozen();
   torch::Tensor cut =
       (outputs.size() == 1 ? outputs[0].detach() : at::cat(outputs, batch).detach()).requires_grad_();
   cut.register_hook([weak = weak_from_this(), graph = std::move(outputs),
                      used_ticket = ++ticket](const at::TensorBase& gradient) {
     const std::shared_ptr<State> engine = weak.lock();
-    if (!engine) throw Error(ErrorKind::kUnsupported, "the privacy engine of this output no longer exists");
+    if (!engine || engine->ended)
+      throw Error(ErrorKind::kUnsupported, "the privacy engine of this output no longer exists");
     const auto work = [&] { engine->backward(graph, at::Tensor(gradient), used_ticket); };
     engine->options.in_backward ? engine->options.in_backward(work) : work();
   });
@@ -394,7 +404,7 @@ void PrivacyEngine::before_step() const {
     throw Error(ErrorKind::kUnsupported,
                 "optimizer.step() before backward(): draw " + std::to_string(state_->draw) +
                     " was handed out, and its loss has not gone backward through the watched output");
-  state_->gradients.check();
+  state_->gradients.check_step();
 }
 
 void PrivacyEngine::forfeit() {

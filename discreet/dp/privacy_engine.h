@@ -15,13 +15,15 @@
 // clipped sum (clip.h, noise.h), or of that and a count together (adaptive_clip.h); whatever the optimizer
 // does with it is post-processing. Any other way from the records to the trained parameters stops with an
 // Error: a gradient that went round the engine (libtorch's own error where it goes back through the graph
-// that the engine used up), a buffer that changed, a draw that was dropped, used twice or summed, a gradient
-// that was changed after its release.
+// that the engine used up), a buffer or a parameter that the forward pass wrote, a draw that was dropped,
+// used twice or summed, a gradient that was changed after its release.
 //
 // Not seen by the engine, and the caller's duty: a loss that is not the declared reduction of per-sample
-// losses (check() looks for that), statistics of the batch that the model detaches (watch() looks for them on
-// the first batch), state that the model keeps outside parameters and buffers, and what is printed or stored
-// of losses, outputs and counts.
+// losses (check() looks for that); statistics of the batch that the model detaches, and outputs that depend
+// on a row's place or on the number of rows (watch() looks for them on the first batch); rows mixed before
+// they come to the model; parameters outside the model that learn from the raw loss, and other uses of
+// gradients by hand (torch::autograd::grad); state that the model keeps outside parameters and buffers; and
+// what is printed or stored of losses, outputs and counts, or decided by them.
 // One thread at a time; one draw at a time. While the engine lives, no other backward pass may reach the
 // trained parameters: diagnose on a copy of the model.
 #pragma once
@@ -80,7 +82,7 @@ struct PrivacyOptions {
   int64_t batch_size = 0;  // expected number of units in a draw, and what sums are divided by; at least 1
   double sample_size = 0;  // declared or privately estimated number of units; at least batch_size
   double noise_multiplier = 0;  // noise / sensitivity; above 0, finite
-  double max_grad_norm = 1.0;   // above 0, finite; with adaptive_clipping: the first step's
+  double max_grad_norm = 1.0;   // 1e-30 to 1e30; with adaptive_clipping: the first step's
   Clipping clipping = {};       // one norm, or one for each group of parameters; normalised or not
   Reduction loss_reduction = Reduction::kUndeclared;
   Relation relation = Relation::kAddOrRemoveOne;  // what epsilon() is stated for
@@ -117,7 +119,8 @@ struct PrivacyOptions {
   int64_t batch_dimension = 0;    // the dimension of the watched output that is the rows handed out
   bool check_first_batch = true;  // the first batch of two rows or more, as check() does
 
-  // Buffers whose updates do not depend on the data (step counters, power iteration on weights).
+  // Buffers, and frozen parameters, whose updates do not depend on the data (step counters, power iteration
+  // on weights).
   std::vector<std::string> independent_buffers = {};
 
   // Several processes that train one model together (process_group.h makes them). Every number above is that
@@ -132,6 +135,10 @@ struct PrivacyOptions {
   // For tests and study: batches of any origin are taken by hand_in(), noise_multiplier may be 0. Nothing is
   // accounted for: epsilon() and event() refuse, is_private() is false.
   bool unaccounted = false;
+
+  // For a binding whose modules are not those of `model`: true puts them into evaluation mode, false back.
+  // The look at the first batch does so where the model draws random numbers (dropout).
+  std::function<void(bool)> evaluating = {};
 
   // Runs what the engine does inside of backward(), its refusals among them; must call `work` once. A binding
   // to another language turns errors into that language's there.

@@ -2,9 +2,14 @@
 
 The guarantee is that of the compiled engine (discreet/dp/privacy_engine.h): each release, one draw's gradients after
 backward(), is one Poisson-sampled Gaussian mechanism with sample rate batch_size / sample_size and noise of
-noise_multiplier times the sensitivity of the clipped sum. Any other way from the records to the trained parameters stops
-with a discreet.Error. Not seen by the engine, and the caller's duty: state that the model keeps outside parameters and
-buffers, and what is printed or stored of losses, outputs and counts.
+noise_multiplier times the sensitivity of the clipped sum. A gradient that reaches a trained parameter another way, a
+parameter or buffer that the forward pass writes, a draw that is dropped or used twice stop with a discreet.Error.
+
+Not seen by the engine, and the caller's duty (docs/pitfalls.md, "Left to you"): a loss in which samples count for each
+other (check() looks for that, and the first step for some of it); rows that are mixed before they come to the model, by
+the loop or a collate_fn; what begins to mix them after the first batch, which is looked at; parameters outside the model
+and gradients taken by hand; state that the model keeps outside parameters and buffers; and what is printed or stored of
+losses, outputs and counts, or decided by them.
 """
 
 from __future__ import annotations
@@ -18,12 +23,12 @@ import torch
 
 from . import accounting, built_for
 from .errors import Error, unsupported
-from .loader import Loader, Source, used_up
+from .loader import Loader, Source, numbers_of, used_up
 from .opacus_names import OpacusNames
 from .optimizer import before_each_step
 from .options import Clipping, Options
-from .reduction import disagrees, loss_in_progress
-from .watched import Call, WatchedForward, rows_of
+from .reduction import look_at_loss, loss_in_progress
+from .watched import Call, Evaluating, WatchedForward, rows_of
 
 if TYPE_CHECKING:
     from . import _engine as native
@@ -46,9 +51,11 @@ class PrivacyEngine(OpacusNames):
     ledger: a file's path or True for the program's; ledger_dataset is the data set's label there, and the whole training
     of ledger_steps steps is reserved at ledger_delta with the first loader(). charge: called with a step's number before
     its noise is drawn, for a ledger of one's own. grad_mode: "graph", or "exact_slow", one unit at a time, for any model.
-    norm_way: "automatic", "ghost" or "direct". batch_dimension: that of inputs and outputs. check_first_batch: the
-    first batch is looked at for outputs that depend on other rows. independent_buffers: those that may change because
-    their updates do not depend on the data. seed_for_tests: the same draws and noise each time, hence not private.
+    norm_way: "automatic", "ghost" or "direct". batch_dimension: that of inputs and outputs. row_inputs: the model's inputs
+    that have a row for each sample, by their numbers or names; "exact_slow" needs it where there are several tensors, and
+    the others then go to every unit as they are. check_first_batch: the first batch is looked at for outputs that depend
+    on other rows, on their number or on a row's place. independent_buffers: buffers and frozen parameters that may change
+    because their updates do not depend on the data. seed_for_tests: the same draws and noise each time, hence not private.
     unaccounted: for tests and study; any batch is taken, noise_multiplier may be 0, and epsilon() refuses.
     processes: True where several processes train one model (torchrun starts them, and init_process_group() comes first), or
     a group of torch.distributed that has Gloo. All numbers are those of the whole, the noise is added once, and every
@@ -81,6 +88,7 @@ class PrivacyEngine(OpacusNames):
         grad_mode: str = "graph",
         norm_way: str = "automatic",
         batch_dimension: int = 0,
+        row_inputs: Optional[Sequence[Union[int, str]]] = None,
         check_first_batch: bool = True,
         independent_buffers: Sequence[str] = (),
         seed_for_tests: Optional[int] = None,
@@ -98,8 +106,9 @@ class PrivacyEngine(OpacusNames):
                 max_grad_norm=max_grad_norm, loss_reduction=loss_reduction, clipping=clipping, stability=stability,
                 max_weight=max_weight, relation=relation, unit=unit, charge=charge, ledger=ledger,
                 ledger_dataset=ledger_dataset, ledger_steps=ledger_steps, ledger_delta=ledger_delta, grad_mode=grad_mode,
-                norm_way=norm_way, batch_dimension=batch_dimension, check_first_batch=check_first_batch,
-                independent_buffers=list(independent_buffers), seed_for_tests=seed_for_tests, unaccounted=unaccounted,
+                norm_way=norm_way, batch_dimension=batch_dimension,
+                row_inputs=None if row_inputs is None else [str(name) for name in row_inputs],
+                check_first_batch=check_first_batch, independent_buffers=list(independent_buffers or ()), seed_for_tests=seed_for_tests, unaccounted=unaccounted,
                 processes=processes, placement=placement))
 
     @classmethod
@@ -109,6 +118,13 @@ class PrivacyEngine(OpacusNames):
 
         The plan is kept: a draw beyond it is refused.
         """
+        for name, value, least in (("batch_size", batch_size, 1), ("sample_size", sample_size, batch_size)):
+            if not isinstance(value, (int, float)) or not least <= value < math.inf:
+                raise Error(f"{name} must be a finite number of at least {least}, not {value!r}")
+        if not isinstance(epochs, (int, float)) or not 0 < epochs < math.inf:
+            raise Error(f"epochs must be a finite number above 0, not {epochs!r}")
+        if "noise_multiplier" in options:
+            raise Error("noise_multiplier is what with_epsilon() finds: leave it out, or make PrivacyEngine(noise_multiplier=)")
         steps = math.ceil(epochs * passes(batch_size, sample_size))
         plan = accounting.plan(epsilon=epsilon, delta=delta, relation=relation, sample_size=sample_size,
                                batch_size=batch_size, steps=steps)
@@ -124,6 +140,9 @@ class PrivacyEngine(OpacusNames):
         if any(type(module).__name__ == "OptimizedModule" for module in model.modules()):
             raise unsupported("torch.compile hides a model's operations from the engine: give it the model itself, uncompiled, "
                               "and compile the one that serves")
+        for name, parameter in model.named_parameters():
+            if torch.nn.parameter.is_lazy(parameter):
+                raise Error(f"parameter '{name}' has no shape yet: run the lazy module once on made-up rows before")
         if any(type(module).__name__ in _SHARED_OUT for module in model.modules()):
             raise unsupported("the model is wrapped for several processes or devices, which would exchange raw gradients: give "
                               "the engine the model within (model.module), and PrivacyEngine(processes=True)")
@@ -133,6 +152,7 @@ class PrivacyEngine(OpacusNames):
         self._optimizer: Optional[torch.optim.Optimizer] = None
         self._unhook: Callable[[], None] = lambda: None
         self._drawn = self._loss_seen = False
+        self._pieces = 1  # a draw's
         self._held: list[torch.Tensor] = []
         self._make_native()
         self._watched = WatchedForward(model, self._watch)
@@ -141,10 +161,11 @@ class PrivacyEngine(OpacusNames):
     def _make_native(self) -> None:
         model = self._model
         self._parameters = list(model.parameters())
+        self._trained = [(parameter, name) for name, parameter in model.named_parameters() if parameter.requires_grad]
         independent = set(self._options.independent_buffers)
-        self._buffers = [(name, buffer) for name, buffer in model.named_buffers() if name not in independent]
+        self._buffers = {name: buffer for name, buffer in model.named_buffers() if name not in independent}
         self._engine = native.Engine(list(model.named_parameters()), list(model.named_buffers()),
-                                     self._options.native(native.default_ledger))
+                                     {**self._options.native(native.default_ledger), "evaluating": Evaluating(model)})
 
     def attach(self, optimizer: torch.optim.Optimizer) -> None:
         """Checks that the optimizer holds exactly the trained parameters. Once, before the first draw."""
@@ -159,9 +180,17 @@ class PrivacyEngine(OpacusNames):
         def check() -> None:
             living = myself()
             if living is not None and living._engine is not None:
+                living._check_held()
                 living._engine.before_step()
 
         self._unhook = before_each_step(optimizer, check)
+
+    def _check_held(self) -> None:
+        assert self._optimizer is not None
+        now = [parameter for group in self._optimizer.param_groups for parameter in group["params"]]
+        if len(now) != len(self._held) or any(a is not b for a, b in zip(now, self._held)):
+            raise unsupported("the optimizer holds other parameters than when it was attached: those that it was given since "
+                              "would learn from raw gradients. Make them part of the model, and a new engine")
 
     def detach(self) -> None:
         """Gives model and optimizer back as they were; this engine trains no more, and still tells its epsilon()."""
@@ -174,16 +203,20 @@ class PrivacyEngine(OpacusNames):
 
     def accumulate(self, k: int) -> None:
         """Each release's draw comes in k disjoint pieces, one a batch; the optimizer has gradients after the last one
-        only. Clip and normaliser refer to the whole draw. The loss is not divided by k."""
+        only. Clip and normaliser refer to the whole draw. The loss is not divided by k. A loader that
+        was made before counts its batches otherwise, and is refused: make another."""
         self._native().accumulate(k)
+        self._pieces = k
 
     def loader(self, dataset: Any, draws: Optional[int] = None, *, units: Any = None,
-               collate_fn: Optional[Callable[[list[Any]], Any]] = None, empty: Any = None) -> Loader:
+               collate_fn: Optional[Callable[[list[Any]], Any]] = None, keeps_order: bool = False,
+               empty: Any = None) -> Loader:
         """Poisson draws for one pass: round(sample_size / batch_size) of them, or `draws`.
 
         dataset: tensors, a data set with len() and [i], or a DataLoader of one (its own order is not used). units: an
-        identifier of the unit of each row, whole numbers. empty: the batch of an empty draw, one row of zeros, where it
-        cannot be made from a batch.
+        identifier of the unit of each row, whole numbers. keeps_order: with units and a collate_fn, that row i of its
+        batch is item i of its list: one that sorts them would give rows to other units. empty: the batch of an empty draw,
+        one row of zeros, where it cannot be made from a batch.
         """
         engine, options = self._native(), self._options
         sampler = getattr(dataset, "batch_sampler", None)
@@ -196,11 +229,24 @@ class PrivacyEngine(OpacusNames):
             raise Error("units are given, and the engine's unit is \"row\": name what they are, as in unit=\"person\"")
         if units is None and options.unit != "row":
             raise Error(f"the engine's unit is {options.unit!r}: give loader(units=), whose row each one is")
-        numbers = [] if units is None else [int(unit) for unit in units]
+        if units is not None and source.collates and not keeps_order:
+            raise Error("units and a collate_fn: declare with keeps_order=True that row i of the batch that it makes is item i "
+                        "of its list. One that sorts (by length, for packing) would give rows to other units")
+        numbers = [] if units is None else numbers_of(units, source.count)
+        if draws is not None and (isinstance(draws, bool) or not isinstance(draws, int)):
+            raise Error(f"draws must be a whole number, not {draws!r}")
         pieces = engine.pieces(source.count, numbers, draws, source.records)
 
+        myself = weakref.ref(self)  # a loader that lives on keeps no engine
+        pieces_of_draw = self._pieces
+
         def planned() -> bool:
-            return not options.ledger_steps or engine.steps() < options.ledger_steps
+            living = myself()
+            if living is not None and living._pieces != pieces_of_draw:
+                raise Error("accumulate() came after this loader was made, which counts its batches otherwise: make another, "
+                            "engine.loader(dataset)")
+            here = None if living is None else living._engine
+            return not options.ledger_steps or here is None or here.steps() < options.ledger_steps
 
         if not planned():
             raise used_up()
@@ -219,21 +265,22 @@ class PrivacyEngine(OpacusNames):
                 "the model was called in training mode without a new draw: iterate over engine.loader(dataset), not over "
                 "another loader, and call the model once for each batch, because each draw is used exactly once; to "
                 "evaluate, call model.eval() or use torch.no_grad()")
-        call = Call(forward, args, kwargs, rows, options.batch_dimension, options.grad_mode == "exact_slow")
+        call = Call(forward, args, kwargs, rows, options.batch_dimension, options.grad_mode == "exact_slow",
+                    options.row_inputs)
         cut = engine.watch(call.output, call.all_rows)
+        self._check_model()  # what the forward pass made
         self._drawn = True
         return call.rebuild(cut if self._loss_seen else self._look_at_loss(cut))
 
     def _look_at_loss(self, cut: torch.Tensor) -> torch.Tensor:
         output = cut.view_as(cut)
+        output_node, parameters = output.grad_fn, self._parameters
         declared, myself = self._options.loss_reduction, weakref.ref(self)
 
         def look(gradient: torch.Tensor) -> None:
             loss = loss_in_progress()
-            if loss is not None and disagrees(declared, loss):
-                other = "sum" if declared == "mean" else "mean"
-                raise unsupported(f"loss_reduction is declared as {declared!r}, but the loss is the {other} of the "
-                                  "per-sample losses: declare what it is, or reduce it the other way")
+            if loss is not None:
+                look_at_loss(loss, declared, output_node, parameters)
             engine = myself()
             if engine is not None:
                 engine._loss_seen = True
@@ -249,13 +296,21 @@ class PrivacyEngine(OpacusNames):
             name = next((name for name, parameter in self._model.named_parameters() if id(parameter) not in known), None)
             what = f"parameter '{name}' was added or replaced" if name else "a parameter was taken away"
             raise unsupported(f"{what} after the engine was made: make a new engine")
-        if self._buffers:
-            buffers = dict(self._model.named_buffers())
-            for name, buffer in self._buffers:
-                if buffers.get(name) is not buffer:
-                    raise unsupported(f"buffer '{name}' changed during training: it was replaced by another tensor, which "
-                                      "would carry raw data into the model. Name it in independent_buffers if its updates "
-                                      "do not depend on the data")
+        for parameter, name in self._trained:
+            if parameter._backward_hooks or getattr(parameter, "_post_accumulate_grad_hooks", None):
+                raise unsupported(f"a hook is registered on parameter '{name}', and it would not run: clipped sums are made past "
+                                  "it. Take it away, and change what the optimizer does instead")
+        buffers = dict(self._model.named_buffers())
+        for name, buffer in buffers.items():
+            if name not in self._buffers and name not in self._options.independent_buffers:
+                raise unsupported(f"buffer '{name}' was made after the engine: the forward pass would carry raw data into the "
+                                  "model by it. Make it before, or name it in independent_buffers if what it holds does not "
+                                  "depend on the data")
+        for name, buffer in self._buffers.items():
+            if buffers.get(name) is not buffer:
+                raise unsupported(f"buffer '{name}' changed during training: it was replaced by another tensor, which "
+                                  "would carry raw data into the model. Name it in independent_buffers if its updates "
+                                  "do not depend on the data")
 
     # What a batch shows
 
@@ -278,7 +333,8 @@ class PrivacyEngine(OpacusNames):
         args, kwargs = ((), dict(inputs)) if isinstance(inputs, Mapping) else (
             (tuple(inputs), {}) if isinstance(inputs, (tuple, list)) else ((inputs,), {}))
         batch = self._options.batch_dimension
-        return Call(self._watched.plain, args, kwargs, rows_of((args, kwargs), batch), batch)
+        return Call(self._watched.plain, args, kwargs, rows_of((args, kwargs), batch), batch,
+                    row_inputs=self._options.row_inputs)
 
     def _loss(self, call: Call, criterion: Callable[[Any, Any], torch.Tensor],
               targets: Any) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
@@ -313,10 +369,14 @@ class PrivacyEngine(OpacusNames):
 
     @property
     def noise_multiplier(self) -> float:
+        if self._engine is None:
+            self._ended()
         return self._options.noise_multiplier
 
     @property
     def planned_steps(self) -> Optional[int]:
+        if self._engine is None:
+            self._ended()
         return self._options.ledger_steps or None
 
     @property
@@ -360,6 +420,9 @@ class PrivacyEngine(OpacusNames):
             raise Error("load_state_dict() comes before the first draw")
         if state.get("version") != STATE_VERSION:
             raise Error(f"this state has version {state.get('version')!r}; known is {STATE_VERSION}")
+        missing = [name for name in ("options", "steps", "max_grad_norm", "ledger_run") if name not in state]
+        if missing:
+            raise Error(f"this is no state of an engine: it has no {missing[0]!r}")
         mine = self._options.identity()
         for name, value in state["options"].items():
             if mine.get(name) != value:

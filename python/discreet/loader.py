@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 import torch
-from torch.utils.data import DataLoader, IterableDataset, TensorDataset, default_collate
+from torch.utils.data import (BatchSampler, DataLoader, IterableDataset, RandomSampler, SequentialSampler, TensorDataset,
+                              default_collate)
 
 from .errors import Error, unsupported
 from .tree import map_tensors
@@ -25,22 +26,28 @@ class Source:
 
     def __init__(self, data: Any, collate_fn: Optional[Collate] = None) -> None:
         if isinstance(data, DataLoader):
+            _check_sampler(data)
             collate_fn = collate_fn or data.collate_fn
             data = data.dataset
         if isinstance(data, IterableDataset):
             raise unsupported("Poisson draws need rows by number: an IterableDataset has none, use one with len() and [i]")
-        if isinstance(data, TensorDataset) and collate_fn in (None, default_collate):
+        if type(data) is TensorDataset and collate_fn in (None, default_collate):
             data = tuple(data.tensors)
         if isinstance(data, torch.Tensor):
             data = (data,)
         self._columns = data if _is_columns(data) and collate_fn in (None, default_collate) else None
         self._data = data
         self._collate = collate_fn or default_collate
+        self.collates = collate_fn not in (None, default_collate)  # in a way of its own
         if self._columns is not None:
             columns = list(self._columns.values()) if isinstance(self._columns, Mapping) else list(self._columns)
-            self.count = int(columns[0].shape[0])
+            self.count = int(columns[0].shape[0]) if columns[0].dim() > 0 else 0
             if any(column.dim() == 0 or column.shape[0] != self.count for column in columns):
                 raise Error("the tensors of a data set must have the same number of rows")
+        elif isinstance(data, (tuple, list)) and data and all(hasattr(part, "shape") for part in data):
+            raise Error("a tuple of tensors is a data set of their rows; this one, of "
+                        f"{', '.join(sorted({type(part).__name__ for part in data}))}, could be that or a list of items: give "
+                        "a tuple of torch tensors, or a TensorDataset")
         elif hasattr(data, "__len__") and hasattr(data, "__getitem__"):
             self.count = len(data)
         else:
@@ -111,6 +118,34 @@ class Loader:
 
 def used_up() -> Error:
     return Error("the plan's steps are used up: make a plan for more, with another engine", "budget-exhausted")
+
+
+def numbers_of(units: Any, rows: int) -> list[int]:
+    """loader(units=): the unit of each row."""
+    if isinstance(units, Mapping) or not hasattr(units, "__iter__"):
+        raise Error(f"units must give the unit of each row in their order, not a {type(units).__name__}")
+    try:
+        given = [unit.item() if hasattr(unit, "item") else unit for unit in units]
+        numbers = [int(unit) for unit in given]
+    except (TypeError, ValueError, OverflowError):
+        numbers = []
+        given = [None]
+    if any(isinstance(unit, str) or number != unit or not -2**63 <= number < 2**63 for unit, number in zip(given, numbers)) \
+            or len(numbers) != len(given):
+        raise Error("units must be whole numbers of 64 bits: number names or other identifiers first")
+    if len(numbers) != rows:
+        raise Error(f"units must have one number for each of the {rows} rows; there are {len(numbers)} (an iterator that was "
+                    "used up before?)")
+    return numbers
+
+
+def _check_sampler(loader: DataLoader[Any]) -> None:
+    sampler = getattr(loader, "sampler", None)
+    own = type(loader.batch_sampler) is not BatchSampler if loader.batch_sampler is not None else False
+    if own or type(sampler) not in (SequentialSampler, RandomSampler):
+        raise unsupported(f"the DataLoader's {type(loader.batch_sampler if own else sampler).__name__} would not be used, because "
+                          "the engine draws from the whole data set: give it the records that it may use "
+                          "(torch.utils.data.Subset), without a sampler")
 
 
 def _is_columns(data: Any) -> bool:

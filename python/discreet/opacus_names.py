@@ -109,6 +109,9 @@ class OpacusNames:
                options: Options) -> Loader:
         if getattr(self, "_engine", None) is not None:
             raise Error("make_private() is for an engine that was made without a model: PrivacyEngine()")
+        if hasattr(self, "_last"):
+            raise Error("make_private() once for each engine: this one has trained before, and its epsilon() is of that. Use "
+                        "another PrivacyEngine(), or a ledger, which adds up")
         self._start(module, options)
         self.attach(optimizer)
         return self.loader(data_loader)

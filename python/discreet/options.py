@@ -47,6 +47,7 @@ class Options:
     grad_mode: str = "graph"
     norm_way: str = "automatic"
     batch_dimension: int = 0
+    row_inputs: Optional[list[str]] = None
     check_first_batch: bool = True
     independent_buffers: list[str] = field(default_factory=list)
     seed_for_tests: Optional[int] = None
@@ -67,7 +68,7 @@ class Options:
         if self.ledger is True:
             self.ledger = default_ledger()
         self._join_processes()
-        result = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("unit", "clipping", "ledger")}
+        result = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("unit", "clipping", "ledger", "row_inputs")}
         result.update(
             clipping=style,
             groups=groups,
@@ -100,7 +101,7 @@ def _clipping(given: Clipping) -> tuple[str, list[tuple[str, float]], AdaptiveCl
         return "adaptive", [], given
     if isinstance(given, Mapping):
         return "per-group", [(str(prefix), float(norm)) for prefix, norm in given.items()], AdaptiveClipping()
-    style = given.replace("_", "-")
+    style = given.replace("_", "-") if isinstance(given, str) else given
     if style not in _STYLES:
         raise Error(f"clipping must be one of {', '.join(_STYLES)}, a dictionary from prefixes of parameters' names to "
                     f"norms, or an AdaptiveClipping; not {given!r}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import types
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import torch
 
@@ -52,15 +52,32 @@ def plain_forward(model: torch.nn.Module) -> Any:
     return types.MethodType(type(model).forward, model)
 
 
+class Evaluating:
+    """Puts the modules of a model into evaluation mode and, when called with False, each back to what it was."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self._model = model
+        self._before: list[tuple[torch.nn.Module, bool]] = []
+
+    def __call__(self, on: bool) -> None:
+        if on:
+            self._before = [(module, module.training) for module in self._model.modules()]
+        for module, training in self._before:
+            module.training = training and not on
+
+
 class Call:
     """One call of a model: of the whole batch, or of rows of it that the engine chooses.
 
-    batch: the dimension of inputs and outputs that is the rows. An input without so many rows there goes to every
-    call as it is.
+    batch: the dimension of inputs and outputs that is the rows. row_inputs: numbers or names of the inputs that have
+    them; None: all that have so many. Other inputs go to every call as they are.
     """
 
     def __init__(self, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], rows: int, batch: int,
-                 apart: bool = False) -> None:
+                 apart: bool = False, row_inputs: Optional[list[str]] = None) -> None:
+        self._row_inputs = row_inputs
+        if apart:
+            self._check_apart((args, kwargs))
         self.all_rows = torch.arange(rows)
         self._forward, self._inputs = forward, (args, kwargs)
         self._rows, self._batch, self._apart = rows, batch, apart
@@ -121,8 +138,14 @@ class Call:
 
         def pick(tensor: torch.Tensor, path: str) -> torch.Tensor:
             nonlocal count
-            if not self._has_rows(tensor, self._rows):
+            declared = self._row_inputs is not None and path.split(".")[1] in self._row_inputs
+            if self._row_inputs is not None and not declared:
                 return tensor
+            if not self._has_rows(tensor, self._rows):
+                if not declared:
+                    return tensor
+                raise Error(f"row_inputs names input '{path.split('.')[1]}', and a tensor of it has no {self._rows} rows in "
+                            f"its dimension {self._batch}: it is {list(tensor.shape)}")
             count += 1
             picked = tensor.index_select(self._batch, chosen.to(tensor.device))
             if tensor.is_floating_point() and bool(replaced.any()):  # something else of the same kind
@@ -136,6 +159,15 @@ class Call:
                               "rows cannot be looked at one by one: set batch_dimension, or check_first_batch=False "
                               "where you know that no output depends on other rows")
         return inputs
+
+    def _check_apart(self, inputs: Any) -> None:
+        """Whether one can tell, for every unit by itself, which inputs are its own."""
+        if self._row_inputs is not None:
+            return
+        if len(tensors(inputs)) > 1 or any(_holds_items(value) for value in (*inputs[0], *inputs[1].values())):
+            raise Error("grad_mode 'exact_slow' runs the model on each unit, and more than one tensor goes in: name the inputs "
+                        "that have a row for each sample, PrivacyEngine(row_inputs=[0, \"lengths\"]), because a number of rows "
+                        "can be the same by chance. The others go to every unit as they are")
 
     def _join(self, found: list[tuple[str, torch.Tensor]], rows: int) -> torch.Tensor:
         kind = functools.reduce(torch.promote_types, [tensor.dtype for tensor in self._parts.values()])
@@ -170,6 +202,11 @@ def rows_of(inputs: Any, batch: int) -> int:
         if tensor.dim() > batch:
             return tensor.size(batch)
     raise Error("the model was called without a tensor of rows")
+
+
+def _holds_items(value: Any) -> bool:
+    """A list of what is no tensor: perhaps one for each sample."""
+    return isinstance(value, (list, tuple)) and any(not isinstance(item, torch.Tensor) for item in value)
 
 
 def _name(path: str) -> str:

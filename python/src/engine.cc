@@ -125,6 +125,7 @@ PrivacyOptions read_options(const py::dict& o) {
         o, "placement",
         {{"whole-on-each", Placement::kWholeOnEach}, {"part-on-each", Placement::kPartOnEach}});
   }
+  result.evaluating = get<std::function<void(bool)>>(o, "evaluating");
   result.in_backward = in_backward;
   return result;
 }

@@ -80,7 +80,7 @@ def test_arguments_by_name(mode):
     model = Named()
     inputs = {"x": torch.randn(ROWS, 4, 5), "mask": torch.rand(ROWS, 4)}
     expected = one_at_a_time(model, inputs, lambda out, i: out.square().sum(), clip=0.4, batch_size=ROWS)
-    unaccounted(model, batch_size=ROWS, clip=0.4, loss_reduction="sum", grad_mode=mode)
+    unaccounted(model, batch_size=ROWS, clip=0.4, loss_reduction="sum", grad_mode=mode, row_inputs=[0, "mask"])
     model(inputs["x"], mask=inputs["mask"]).square().sum().backward()
     assert_released(model, expected)
 

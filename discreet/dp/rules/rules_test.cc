@@ -88,7 +88,7 @@ Compared compare(const Model& model, int64_t samples, const Setting& setting, do
   const double clip =
       finite.empty()
           ? 1
-          : std::clamp(finite[static_cast<size_t>(clip_quantile * (finite.size() - 1))], 1e-300, 1e300);
+          : std::clamp(finite[static_cast<size_t>(clip_quantile * (finite.size() - 1))], 1e-30, 1e30);
 
   Compared result;
   int64_t numel = 0;

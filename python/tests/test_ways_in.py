@@ -1,0 +1,434 @@
+"""Ways of records into a model past the clip that no gradient takes: each is refused, and says what to do."""
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Subset, SubsetRandomSampler, TensorDataset, WeightedRandomSampler
+
+import discreet
+from judge import unaccounted
+from models import mlp
+from test_misuse import data, private, refused
+
+ROWS = 8
+
+
+def trained_once(model, x, y=None, loss=None, **options):
+    """One step on a batch of one's own."""
+    engine = unaccounted(model, batch_size=len(x), clip=1.0, check_first_batch=True, **options)
+    out = model(x)
+    (out.sum() / len(x) if loss is None else loss(out, y)).backward()
+    return engine
+
+
+# What the forward pass writes
+
+
+class Normed(nn.Module):
+    """An embedding that renormalises the rows of the tokens that come."""
+
+    def __init__(self, frozen=False, bag=False):
+        super().__init__()
+        self.words = nn.EmbeddingBag(20, 5, max_norm=0.5) if bag else nn.Embedding(20, 5, max_norm=0.5)
+        self.words.weight.requires_grad_(not frozen)
+        self.head = nn.Linear(5, 3)
+        self.bag = bag
+
+    def forward(self, tokens):
+        return self.head(self.words(tokens) if self.bag else self.words(tokens).mean(1))
+
+
+class Initialised(nn.Module):
+    """Sets a shift from its first batch, as ActNorm does."""
+
+    def __init__(self, by_data=False):
+        super().__init__()
+        self.shift = nn.Parameter(torch.ones(6))
+        self.layer, self.by_data, self.done = nn.Linear(6, 3), by_data, False
+
+    def forward(self, x):
+        if not self.done:
+            self.done = True
+            with torch.no_grad():
+                (self.shift.data if self.by_data else self.shift).copy_(-x.mean(0))
+        return self.layer(x + self.shift)
+
+
+@pytest.mark.parametrize("make", [Normed, lambda: Normed(frozen=True), lambda: Normed(bag=True)])
+@pytest.mark.parametrize("check", [True, False])
+def test_an_embedding_with_max_norm(make, check):
+    with refused("'words.weight' was written between the draw and its output .*max_norm"):
+        model = make()
+        unaccounted(model, batch_size=ROWS, clip=1.0, check_first_batch=check)
+        model(torch.randint(20, (ROWS, 4)))
+
+
+@pytest.mark.parametrize("by_data, check", [(False, True), (False, False), (True, True)])
+def test_an_initialisation_by_the_first_batch(by_data, check):
+    with refused("'shift' was written .*initialisation"):
+        model = Initialised(by_data)
+        unaccounted(model, batch_size=ROWS, clip=1.0, check_first_batch=check)
+        model(torch.randn(ROWS, 6))
+
+
+def test_a_frozen_copy_that_follows_may_be_named():
+    class Follows(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(6, 3)
+            self.mean = nn.Parameter(self.layer.weight.detach().clone(), requires_grad=False)
+
+        def forward(self, x):
+            with torch.no_grad():
+                self.mean.lerp_(self.layer.weight, 0.1)
+            return self.layer(x)
+
+    with refused("'mean' was written"):
+        trained_once(Follows(), torch.randn(ROWS, 6))
+    trained_once(Follows(), torch.randn(ROWS, 6), independent_buffers=["mean"])
+    with refused("no buffer or frozen parameter 'layer.weight'"):
+        private(Follows(), independent_buffers=["layer.weight"])
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_buffer_that_is_made_in_the_forward_pass(late):
+    class Makes(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(6, 3)
+            if late:
+                self.register_buffer("mean", None)
+
+        def forward(self, x):
+            if late:
+                self.mean = x.detach().mean(0)
+            elif not hasattr(self, "mean"):
+                self.register_buffer("mean", x.detach().mean(0))
+            return self.layer(x)
+
+    with refused("buffer 'mean' was made after the engine"):
+        trained_once(Makes(), torch.randn(ROWS, 6))
+
+
+# What the first batch shows
+
+
+class Positions(nn.Module):
+    """Adds its table along the batch, as a model for time-first inputs does."""
+
+    def __init__(self, dropout=0.0):
+        super().__init__()
+        self.register_buffer("table", torch.randn(64, 1, 6))
+        self.layer, self.dropout = nn.Linear(6, 3), nn.Dropout(dropout)
+
+    def forward(self, x):
+        return self.layer(self.dropout(x + self.table[:x.size(0)])).mean(1)
+
+
+class Divides(nn.Module):
+    def __init__(self, how):
+        super().__init__()
+        self.layer, self.how = nn.Linear(6, 3), how
+
+    def forward(self, x):
+        if self.how == "rows":
+            return self.layer(x) / x.shape[0]
+        if self.how == "largest":
+            return self.layer(x / x.abs().amax())
+        return self.layer(x) * (x[:, :1] >= x[:, 0].detach().topk(max(1, len(x) // 4)).values[-1])
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_a_table_of_positions_along_the_batch(dropout):
+    with refused("another output when it is among rows"):
+        trained_once(Positions(dropout), torch.randn(ROWS, 4, 6))
+
+
+@pytest.mark.parametrize("how", ["rows", "largest", "best"])
+@pytest.mark.parametrize("rows", [8, 256])
+def test_an_output_that_depends_on_how_many_or_which_others_there_are(how, rows):
+    x = torch.randn(rows, 6)
+    x[:, 0] = torch.linspace(-1, 1, rows)  # the best are all in one half
+    x[rows // 3, 1:] *= 20
+    with refused("another output when it is among rows|moves the output of row"):
+        trained_once(Divides(how), x)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_dropout_and_lengths_pass(dropout):
+    class Cuts(nn.Module):
+        """Gives as many positions as the longest row has."""
+
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Sequential(nn.Linear(6, 8), nn.Dropout(dropout), nn.Linear(8, 3))
+
+        def forward(self, x, lengths):
+            longest = int(lengths.max()) if not dropout else x.size(1)  # which numbers are dropped goes by the shape
+            mask = torch.arange(longest) < lengths.unsqueeze(1)
+            return self.layer(x[:, :longest]) * mask.unsqueeze(-1)
+
+    model = Cuts()
+    unaccounted(model, batch_size=ROWS, clip=1.0, check_first_batch=True, loss_reduction="sum")
+    modes = [module.training for module in model.modules()]
+    model(torch.randn(ROWS, 10, 6), torch.arange(2, ROWS + 2)).sum().backward()
+    assert [module.training for module in model.modules()] == modes
+
+
+@pytest.mark.parametrize("mixes", ["mean", "norm"])
+def test_a_head_of_zeros_hides_nothing(mixes):
+    class Mixes(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm = nn.BatchNorm1d(6, affine=False, track_running_stats=False)
+            self.head = nn.Linear(6, 3)
+            nn.init.zeros_(self.head.weight)
+
+        def forward(self, x):
+            return self.head(x - x.mean(0) if mixes == "mean" else self.norm(x))
+
+    model = Mixes()
+    with refused("mixes samples|another output when it is among rows"):
+        trained_once(model, torch.randn(ROWS, 6))
+    assert not model.head.weight.any()
+
+
+def test_a_head_of_zeros_is_zero_again():
+    model = mlp()
+    nn.init.zeros_(model[2].weight)
+    engine = unaccounted(model, batch_size=ROWS, clip=1.0, check_first_batch=True, loss_reduction="sum")
+    before = copy.deepcopy(model.state_dict())
+    model(torch.randn(ROWS, 6)).sum().backward()
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert engine.counts.units == ROWS and not model[0].weight.grad.any()
+
+
+def test_autocast_as_it_is_documented():
+    model = mlp()
+    unaccounted(model, batch_size=ROWS, clip=1.0, check_first_batch=True, loss_reduction="sum")
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        model(torch.randn(ROWS, 6)).float().sum().backward()
+    assert model[0].weight.grad.any()
+
+
+# Losses
+
+
+def with_loss(loss):
+    trained_once(mlp(), torch.randn(ROWS, 6), torch.randint(1, 3, (ROWS,)), loss)
+
+
+def test_weights_of_classes_in_a_mean():
+    weight = torch.tensor([1.0, 2.0, 3.0])
+    with refused("weights of classes"):
+        with_loss(lambda out, y: F.cross_entropy(out, y, weight=weight))
+    with_loss(lambda out, y: F.cross_entropy(out, y))
+    with_loss(lambda out, y: (F.cross_entropy(out, y, reduction="none") * weight[y]).mean())
+
+
+def test_targets_that_a_mean_ignores():
+    with refused("ignore_index"):
+        with_loss(lambda out, y: F.cross_entropy(out, y, ignore_index=0))
+    with refused("ignore_index"):
+        with_loss(lambda out, y: F.nll_loss(out.log_softmax(1), y, ignore_index=1))
+
+
+def test_a_head_outside_of_the_model():
+    head = nn.Linear(3, 2)
+    with refused(r"the loss depends on a tensor \[2(, 3)?\] that requires a gradient"):
+        with_loss(lambda out, y: F.cross_entropy(head(out), y - 1))
+
+
+def test_parameters_that_the_optimizer_was_given_later():
+    engine, optimizer = private(mlp())
+    model = engine._model
+    optimizer.add_param_group({"params": [nn.Parameter(torch.ones(2))]})
+    x, y = next(iter(engine.loader(data())))
+    F.cross_entropy(model(x), y).backward()
+    with refused("holds other parameters"):
+        optimizer.step()
+
+
+def test_a_gradient_from_before_the_engine():
+    model = mlp()
+    model(torch.randn(4, 6)).sum().backward()
+    engine, optimizer = private(model)
+    with refused("before the first release"):
+        optimizer.step()
+    optimizer.zero_grad()
+    optimizer.step()
+
+
+def test_a_hook_on_a_parameter():
+    model = mlp()
+    unaccounted(model, batch_size=ROWS, clip=1.0, loss_reduction="sum")
+    hook = model[0].weight.register_hook(lambda gradient: gradient * 0)
+    with refused("a hook is registered on parameter '0.weight'"):
+        model(torch.randn(ROWS, 6))
+    hook.remove()
+    model(torch.randn(ROWS, 6)).sum().backward()
+
+
+# What the loader is given
+
+
+def test_units_that_are_not_one_for_each_row():
+    engine, _ = private(mlp(), unit="person")
+    people = [row // 4 for row in range(40)]
+    once = iter(people)
+    engine.loader(data(), units=once)
+    for units, words in [([], "one number for each of the 40 rows; there are 0"), (once, "there are 0"),
+                         (people[:-1], "there are 39"), ({row: 0 for row in range(40)}, "not a dict"), (3, "not a int"),
+                         (["a"] * 40, "whole numbers"), ([0.5] * 40, "whole numbers"), ([2**70] * 40, "whole numbers"),
+                         ([float("nan")] * 40, "whole numbers")]:
+        with refused(words):
+            engine.loader(data(), units=units)
+    engine.loader(data(), units=torch.tensor(people))
+
+
+def test_units_and_a_collate_fn():
+    def by_length(items):
+        return torch.utils.data.default_collate(sorted(items, key=lambda item: float(item[0][0])))
+
+    engine, _ = private(mlp(), unit="person")
+    people = [row // 4 for row in range(40)]
+    for source in (data(), DataLoader(data(), batch_size=8, collate_fn=by_length)):
+        with refused("keeps_order=True"):
+            engine.loader(source, units=people, collate_fn=None if isinstance(source, DataLoader) else by_length)
+    engine.loader(data(), units=people, collate_fn=torch.utils.data.default_collate)
+    engine.loader(data(), units=people, collate_fn=lambda items: torch.utils.data.default_collate(items), keeps_order=True)
+
+
+def test_a_sampler_is_not_passed_over():
+    engine, _ = private(mlp())
+    for sampler in (SubsetRandomSampler(range(20)), WeightedRandomSampler([1.0] * 40, 40)):
+        with refused(type(sampler).__name__):
+            engine.loader(DataLoader(data(), batch_size=8, sampler=sampler))
+    engine.loader(DataLoader(Subset(data(), range(20)), batch_size=8, shuffle=True))
+
+
+def test_a_data_set_that_changes_its_tensors():
+    class Doubled(TensorDataset):
+        def __getitem__(self, index):
+            x, y = super().__getitem__(index)
+            return 2 * x, y
+
+    x = torch.ones(40, 6)
+    engine, _ = private(mlp())
+    batch, _ = next(iter(engine.loader(Doubled(x, torch.zeros(40, dtype=torch.long)))))
+    assert torch.equal(batch, torch.full_like(batch, 2.0)) or len(batch) == 1
+
+
+def test_pieces_are_chosen_before_the_loader():
+    model = mlp()
+    engine = discreet.PrivacyEngine()
+    _, optimizer, loader = engine.make_private(
+        module=model, optimizer=torch.optim.SGD(model.parameters(), lr=0.1), noise_multiplier=1.0, max_grad_norm=1.0,
+        data_loader=DataLoader(data(), batch_size=8))
+    engine.accumulate(2)
+    with refused("accumulate\\(\\) came after this loader"):
+        next(iter(loader))
+    loader = engine.loader(data())
+    assert len(loader) == 10
+    for x, y in loader:
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+    assert engine.steps == 5
+
+
+def test_an_engine_is_made_private_once():
+    engine = discreet.PrivacyEngine()
+    model = mlp()
+    arguments = {"module": model, "optimizer": torch.optim.SGD(model.parameters(), lr=0.1), "noise_multiplier": 1.0,
+                 "max_grad_norm": 1.0, "data_loader": DataLoader(data(), batch_size=8)}
+    engine.make_private(**arguments)
+    engine.detach()
+    with refused("make_private\\(\\) once"):
+        engine.make_private(**arguments)
+
+
+def test_detach_gives_the_model_back_while_a_loader_lives():
+    model = mlp()
+    engine, _ = private(model)
+    loader = engine.loader(data())
+    engine.detach()
+    model(torch.randn(4, 6)).sum().backward()
+    with refused("no longer exists"):
+        next(iter(loader))
+
+
+# One unit at a time
+
+
+class Masked(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(6, 3)
+
+    def forward(self, x, mask):
+        return self.layer(torch.softmax(mask.expand(len(x), -1, -1), -1) @ x).mean(1)
+
+
+def test_a_mask_with_as_many_rows_as_the_batch():
+    x, mask = torch.randn(ROWS, ROWS, 6), torch.randn(ROWS, ROWS)
+    model = Masked()
+    unaccounted(model, batch_size=ROWS, clip=1e9, grad_mode="exact_slow")
+    with refused("row_inputs"):
+        model(x, mask)
+    sums = []
+    for mode in ("graph", "exact_slow"):
+        model = Masked()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.fill_(0.3)
+        unaccounted(model, batch_size=ROWS, clip=1e9, grad_mode=mode, row_inputs=[0],
+                    loss_reduction="sum")
+        model(x, mask).square().sum().backward()
+        sums.append(model.layer.weight.grad)
+    assert torch.allclose(*sums, rtol=1e-4)
+
+
+def test_row_inputs_by_name():
+    x, mask = torch.randn(ROWS, 4, 6), torch.randn(4, 4)
+    model = Masked()
+    unaccounted(model, batch_size=ROWS, clip=1.0, grad_mode="exact_slow", row_inputs=["x", "mask"])
+    with refused("row_inputs names input 'mask'.* no 8 rows"):
+        model(x=x, mask=mask)
+
+
+# Words for what is out of range
+
+
+@pytest.mark.parametrize("options, words", [
+    ({"epochs": float("nan")}, "epochs"), ({"epochs": 0}, "epochs"), ({"batch_size": 0}, "batch_size"),
+    ({"sample_size": 3}, "sample_size"), ({"noise_multiplier": 1.0}, "noise_multiplier")])
+def test_a_plan_out_of_range(options, words):
+    usual = {"epsilon": 3, "delta": 1e-5, "epochs": 1, "batch_size": 8, "sample_size": 40}
+    with refused(words):
+        discreet.PrivacyEngine.with_epsilon(mlp(), **{**usual, **options})
+
+
+def test_what_an_engine_cannot_start_from():
+    with refused("'weight' has no shape yet"):
+        private(nn.LazyLinear(3))
+    for clipping in (None, 3, ["flat"]):
+        with refused("clipping must be one of"):
+            private(mlp(), clipping=clipping)
+    for use in (lambda engine: engine.noise_multiplier, lambda engine: engine.steps):
+        with refused("waits for make_private"):
+            use(discreet.PrivacyEngine())
+    engine, _ = private(mlp())
+    state = engine.state_dict()
+    del state["steps"]
+    with refused("no 'steps'"):
+        engine.load_state_dict(state)
+    x, y = data().tensors
+    for source, words in [((x.numpy(), y.numpy()), "TensorDataset"), ([x, y], "TensorDataset"),
+                          (torch.tensor(1.0), "same number of rows")]:
+        with refused(words):
+            engine.loader(source)
+    with refused("draws must be a whole number"):
+        engine.loader(data(), draws=2.5)
