@@ -295,6 +295,12 @@ torch::Tensor PrivacyEngine::State::cut(std::vector<at::Tensor> outputs) {
 }
 
 void PrivacyEngine::State::check_frozen() const {
+  for (const TrainedParameter& parameter : clipper.parameters())
+    if (const auto type = parameter.tensor.scalar_type(); type != at::kFloat && type != at::kDouble)
+      refuse("parameter '" + parameter.name +
+             "' became one of 16 bits after the engine was made: norms and sums need floats (for 16 bits in "
+             "between "
+             "there is autocast)");
   for (const auto& parameter : model->named_parameters()) {
     const auto is_same = [&](const TrainedParameter& known) {
       return known.tensor.is_same(parameter.value());

@@ -213,6 +213,14 @@ def test_autocast_as_it_is_documented():
     assert model[0].weight.grad.any()
 
 
+def test_parameters_of_sixteen_bits_later():
+    model = mlp()
+    unaccounted(model, batch_size=ROWS, clip=1.0, check_first_batch=False)
+    model.bfloat16()
+    with refused("'0.weight' became one of 16 bits"):
+        model(torch.randn(ROWS, 6, dtype=torch.bfloat16))
+
+
 # Losses
 
 

@@ -68,7 +68,7 @@ def test_classification(lora, mode):
     clip = 0.5
     expected = one_at_a_time(model, inputs, lambda out, i: F.cross_entropy(out.logits, labels[i:i + 1]), clip=clip,
                              batch_size=ROWS)
-    unaccounted(model, batch_size=ROWS, clip=clip, grad_mode=mode)
+    unaccounted(model, batch_size=ROWS, clip=clip, grad_mode=mode, row_inputs=list(inputs))
     out = model(**inputs)
     assert type(out).__name__ == "SequenceClassifierOutput" and out.logits.shape == (ROWS, 3)
     F.cross_entropy(out.logits, labels).backward()
