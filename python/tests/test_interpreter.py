@@ -73,9 +73,12 @@ except KeyboardInterrupt:
     print("stopped", engine.steps > 20, engine.epsilon(1e-5) > 0)
 """
     child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=dict(os.environ))
-    assert child.stdout.readline() == "ready\n"
-    child.send_signal(signal.SIGINT)
-    assert child.communicate(timeout=10)[0] == "stopped True True\n"
+    try:
+        assert child.stdout.readline() == "ready\n"
+        child.send_signal(signal.SIGINT)
+        assert child.communicate(timeout=10)[0] == "stopped True True\n"
+    finally:
+        child.kill()
 
 
 def test_errors_survive_a_pickle():

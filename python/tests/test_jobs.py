@@ -128,7 +128,7 @@ def counts_signals(tmp_path):
     """A program that writes `ready`, waits, and writes a line into `signals` for the interrupt that ends it."""
     child = tmp_path / "waits"
     child.write_text("#!/bin/sh\ntrap 'echo one >> " + str(tmp_path / "signals") + "; exit 130' INT\necho ready > "
-                     + str(tmp_path / "ready") + "\nwhile :; do sleep 0.05; done\n")
+                     + str(tmp_path / "ready") + "\nfor i in $(seq 2000); do sleep 0.05; done\n")
     child.chmod(0o755)
     return child
 
@@ -141,10 +141,13 @@ def test_ctrl_c_goes_to_the_program_once(counts_signals, tmp_path):
     parent = subprocess.Popen([sys.executable, "-c", "from discreet import program\n" + _RUN], stdout=subprocess.PIPE,
                               text=True, env={**os.environ, "DISCREET_BINARY": str(counts_signals)})
     deadline = time.monotonic() + 20
-    while not (tmp_path / "ready").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    parent.send_signal(signal.SIGINT)
-    assert parent.communicate(timeout=20)[0] == "stopped\n"
+    try:
+        while not (tmp_path / "ready").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        parent.send_signal(signal.SIGINT)
+        assert parent.communicate(timeout=20)[0] == "stopped\n"
+    finally:
+        parent.kill()
     assert (tmp_path / "signals").read_text() == "one\n"
 
 
