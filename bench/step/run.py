@@ -26,6 +26,19 @@ from table import DRAWN, FROM_PYTHON, OURS
 HERE = pathlib.Path(__file__).parent
 
 
+def others_load(seconds=0.5):
+    """Processors that other programs use just now."""
+    def passed():
+        with open("/proc/stat") as file:
+            numbers = [int(number) for number in file.readline().split()[1:9]]
+        return sum(numbers) - numbers[3] - numbers[4], sum(numbers)  # neither idle nor waiting
+
+    busy, total = passed()
+    time.sleep(seconds)
+    busy_now, total_now = passed()
+    return (busy_now - busy) / max(1, total_now - total) * (os.cpu_count() or 1)
+
+
 def cases_of(who):
     """discreet stands for three, jax for two; ours from Python is apart."""
     both = {"discreet": [("discreet", "plain"), DRAWN, OURS], "jax": [("jax-plain", "plain"), ("jax-privacy", "private")]}
@@ -82,6 +95,9 @@ def measure_all(options, models, cases):
     for model in models:
         steps, spent = {}, dict.fromkeys(cases, 0.0)
         for round_ in range(options.rounds):
+            load = others_load()
+            if load > 0.2:
+                print(f"run.py: other programs use {load:.1f} processors: stop them, or measure again later", file=sys.stderr)
             for case in cases if round_ % 2 == 0 else reversed(cases):
                 if spent[case] > options.timeout / 2:
                     continue
