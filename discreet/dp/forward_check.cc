@@ -56,29 +56,26 @@ class AutocastCache {
   ~AutocastCache() { at::autocast::clear_cache(); }
 };
 
-// The model in evaluation mode, each module as it was afterwards.
-class Evaluating {
- public:
-  Evaluating(torch::nn::Module& model, const std::function<void(bool)>& by_binding)
-      : by_binding_(by_binding) {
-    if (by_binding_) {
-      by_binding_(true);
-      return;
-    }
-    for (const auto& module : model.modules()) modules_.emplace_back(module, module->is_training());
-    model.eval();
+// work() with the model in evaluation mode; each module is as it was afterwards.
+void in_evaluation_mode(torch::nn::Module& model, const std::function<void(bool)>& by_binding,
+                        const std::function<void()>& work) {
+  std::vector<std::pair<std::shared_ptr<torch::nn::Module>, bool>> before;
+  if (!by_binding)
+    for (const auto& module : model.modules()) before.emplace_back(module, module->is_training());
+  const auto evaluate = [&](bool on) {
+    if (by_binding) return by_binding(on);
+    if (on) return model.eval();
+    for (const auto& [module, training] : before) module->train(training);
+  };
+  evaluate(true);
+  try {
+    work();
+  } catch (...) {
+    evaluate(false);
+    throw;
   }
-  ~Evaluating() {
-    if (by_binding_) by_binding_(false);
-    for (const auto& [module, training] : modules_) module->train(training);
-  }
-  Evaluating(const Evaluating&) = delete;
-  Evaluating& operator=(const Evaluating&) = delete;
-
- private:
-  const std::function<void(bool)>& by_binding_;
-  std::vector<std::pair<std::shared_ptr<torch::nn::Module>, bool>> modules_;
-};
+  evaluate(false);  // may throw itself, where a binding is interrupted
+}
 
 // x with sample i replaced by something else of the same kind.
 Tensor perturbed(const Tensor& x, int64_t i) {
@@ -118,8 +115,7 @@ void compare_halves(const Forward& run, const Tensor& x, const Tensor& output, i
     const Tensor alone = run(x.slice(0, begin, end));
     if (alone.dim() <= batch || alone.size(batch) != end - begin)
       unsupported("of " + std::to_string(end - begin) +
-                  " rows of the batch the output must have as many rows, in its "
-                  "dimension " +
+                  " rows of the batch the output must have as many rows, in its dimension " +
                   std::to_string(batch));
     for (int64_t j = begin; j < end; ++j)
       if (!close_where_both(output.select(batch, j), alone.select(batch, j - begin), tolerance))
@@ -127,9 +123,8 @@ void compare_halves(const Forward& run, const Tensor& x, const Tensor& output, i
             "row " + std::to_string(j) + " of the batch has another output when it is among rows " +
             std::to_string(begin) + " to " + std::to_string(end - 1) +
             " only: the model makes it depend on the other rows, on how many there are, or on its place "
-            "among "
-            "them (a table of positions added along the batch? a division by the number of rows? statistics "
-            "of the batch?)");
+            "among them (a table of positions added along the batch? a division by the number of rows? "
+            "statistics of the batch?)");
   }
 }
 
@@ -141,9 +136,10 @@ void check_halves(const Forward& run, const Tensor& x, const Tensor& output, int
   if (x.size(0) < kRowsOfHalves) return;
   at::NoGradGuard no_grad;
   if (!randomness.drawn_from()) return compare_halves(run, x, output, batch);
-  const Evaluating mode(model, evaluating);
-  const Tensor evaluated = run(x);
-  if (!randomness.drawn_from()) compare_halves(run, x, evaluated, batch);
+  in_evaluation_mode(model, evaluating, [&] {
+    const Tensor evaluated = run(x);
+    if (!randomness.drawn_from()) compare_halves(run, x, evaluated, batch);
+  });
 }
 
 // Backward is linear in the output's gradient: with each sample's gradient multiplied by a number of its own,

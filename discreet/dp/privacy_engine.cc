@@ -298,9 +298,7 @@ void PrivacyEngine::State::check_frozen() const {
   for (const TrainedParameter& parameter : clipper.parameters())
     if (const auto type = parameter.tensor.scalar_type(); type != at::kFloat && type != at::kDouble)
       refuse("parameter '" + parameter.name +
-             "' became one of 16 bits after the engine was made: norms and sums need floats (for 16 bits in "
-             "between "
-             "there is autocast)");
+             "' is neither float nor double any more: autocast keeps it so, and computes in 16 bits");
   for (const auto& parameter : model->named_parameters()) {
     const auto is_same = [&](const TrainedParameter& known) {
       return known.tensor.is_same(parameter.value());
