@@ -88,9 +88,11 @@ ClipPlan PrivacyEngine::plan(const std::function<Tensor(Tensor)>& forward,
     throw Error(ErrorKind::kInvalidArgument, "plan(): GradMode::kExactSlow asks no rule");
   BufferGuard unchanged(*state_->model, options.independent_buffers);
   unchanged.remember();
+  state_->guard_look();
   SameRandomness randomness;
   const Tensor output = forward(x);
   unchanged.check();
+  state_->written.check();
   const int64_t batch = options.batch_dimension;
   if (!output.defined() || output.dim() <= batch)
     throw Error(ErrorKind::kInvalidArgument,

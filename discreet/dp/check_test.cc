@@ -105,8 +105,8 @@ TEST_F(Check, AHeadOfZerosHidesNothing) {
 }
 
 TEST_F(Check, FindsParametersThatTheForwardPassWrites) {
-  const auto made = engine();
   const auto with = [&](Tensor parameter) {
+    const auto made = engine();
     return message_of([&] {
       made->check(
           [&](Tensor x) {

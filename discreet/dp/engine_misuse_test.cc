@@ -55,11 +55,26 @@ TEST_F(Misuse, AnotherOptimizer) {
 TEST_F(Misuse, AParameterWrittenByTheForwardPass) {
   net->table->options.max_norm(0.1);
   const auto made = engine();
-  Loader loader = made->loader(data, 1);
+  Loader loader = made->loader(data, 2);
   auto batch = loader.begin();
   EXPECT_THAT(message_of([&] { made->watch(net->forward((*batch).data)); }),
               HasSubstr("'table.weight' was written between the draw and its output (max_norm"));
   EXPECT_EQ(made->steps(), 0);
+  // What was taken in stays in, also where nothing more is written.
+  net->table->options.max_norm(c10::nullopt);
+  const auto refused = HasSubstr("make the model anew");
+  EXPECT_THAT(message_of([&] { made->watch(net->forward((*batch).data)); }), refused);
+  made->forfeit();
+  EXPECT_THAT(message_of([&] { ++batch; }), refused);
+}
+
+TEST_F(Misuse, AWritePastTheVersionInTheFirstForwardPass) {
+  const auto made = engine();
+  Loader loader = made->loader(data, 1);
+  auto batch = loader.begin();
+  net->first->bias.variable_data().fill_(1);
+  EXPECT_THAT(message_of([&] { made->watch(net->forward((*batch).data)); }),
+              HasSubstr("'first.bias' was written"));
 }
 
 TEST_F(Misuse, AParameterWrittenBetweenDrawsIsTheUsersOwn) {

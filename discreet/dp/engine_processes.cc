@@ -85,6 +85,7 @@ void PrivacyEngine::State::join() {
   same.add("adaptive_clipping.learning_rate", adaptive ? adaptive->learning_rate : -1);
   same.add("adaptive_clipping.count_noise_multiplier",
            adaptive ? adaptive->count_noise_multiplier.value_or(0) : -1);
+  same.add("unaccounted", options.unaccounted ? "yes" : "no");
   same.add("steps_before", static_cast<double>(options.steps_before));
   same.add("whether there is a ledger", options.ledger.empty() ? "no" : "yes");
   same.add("ledger_dataset", options.ledger_dataset);

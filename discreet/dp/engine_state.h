@@ -30,6 +30,8 @@ struct PrivacyEngine::State : std::enable_shared_from_this<PrivacyEngine::State>
   bool unused_pieces() const;
   // The cut through the outputs of one forward pass: of the whole piece, or of each of its units.
   torch::Tensor cut(std::vector<at::Tensor> outputs);
+  void guard_look();                       // before a forward pass that is only looked at
+  bool to_be_checked(int64_t rows) const;  // whether a batch of so many shows more than those before
   void check_forward(const std::function<at::Tensor(at::Tensor)>& forward, const at::Tensor& x);
   void backward(const std::vector<at::Tensor>& outputs, const at::Tensor& gradient, int64_t used_ticket);
   // One unit: the gradient of its own output flows back alone.
@@ -64,7 +66,8 @@ struct PrivacyEngine::State : std::enable_shared_from_this<PrivacyEngine::State>
   RandomStream sampling, noise;
   bool ended = false;  // the engine was destroyed; loaders and watched outputs may not be
   bool attached = false;
-  bool checked = false;  // the forward pass, on a batch
+  bool forward_seen = false;  // by a piece with records, past the guards
+  int64_t rows_checked = 0;   // of the largest batch on which check_forward() has looked
 
   Phase phase = Phase::kIdle;
   int64_t draw = 0;  // number of the present one, from 1

@@ -20,21 +20,22 @@ constexpr double kTolerance = 1e-3;      // far above rounding, far below any de
 constexpr double kOfOtherRows = 2e-2;    // where another number of rows rounds otherwise
 constexpr double kOfOtherRows16 = 2e-1;  // and in 16 bits
 constexpr int64_t kRowsOfHalves = 4;     // a model may drop the dimension of a single row
+constexpr double kNearlyZero = 1e-3;     // what such a gain hides is below the tolerance
 constexpr double kInPlaceOfZeros = 0.1;  // standard deviation
 
 [[noreturn]] void unsupported(const std::string& message) {
   throw Error(ErrorKind::kUnsupported, message);
 }
 
-// Trained parameters that are nothing but zeros (heads, adapters, gains that start so) hold random numbers
-// while this lives: what lies behind them would not show in the output.
+// Trained parameters that are nothing but zeros (heads, adapters, gains that start so), or nearly, hold
+// random numbers while this lives: what lies behind them would not show in the output.
 class InPlaceOfZeros {
  public:
-  explicit InPlaceOfZeros(const std::vector<TrainedParameter>& parameters) {
+  explicit InPlaceOfZeros(const std::vector<TrainedParameter>& parameters) : InPlaceOfZeros() {
     at::NoGradGuard no_grad;
     for (const TrainedParameter& parameter : parameters) {
       const Tensor values = parameter.tensor.variable_data();  // the same numbers, with a version of its own
-      if (values.numel() == 0 || values.count_nonzero().item<int64_t>() != 0) continue;
+      if (values.numel() == 0 || !(values.abs().max().item<double>() < kNearlyZero)) continue;
       before_.emplace_back(values, values.clone());
       values.normal_(0, kInPlaceOfZeros);
     }
@@ -47,6 +48,7 @@ class InPlaceOfZeros {
   InPlaceOfZeros& operator=(const InPlaceOfZeros&) = delete;
 
  private:
+  InPlaceOfZeros() = default;  // done before the rest, so that the destructor runs when that throws
   std::vector<std::pair<Tensor, Tensor>> before_;
 };
 
@@ -67,8 +69,8 @@ void in_evaluation_mode(torch::nn::Module& model, const std::function<void(bool)
     if (on) return model.eval();
     for (const auto& [module, training] : before) module->train(training);
   };
-  evaluate(true);
   try {
+    evaluate(true);
     work();
   } catch (...) {
     evaluate(false);
@@ -195,11 +197,19 @@ std::vector<int64_t> some_rows(int64_t rows, int64_t most) {
   return result;
 }
 
+void PrivacyEngine::State::guard_look() {
+  if (phase == Phase::kHandedOut) written.check();
+  written.remember_contents();
+}
+
+bool PrivacyEngine::State::to_be_checked(int64_t rows) const {
+  return options.check_first_batch && rows > 1 && rows > rows_checked && rows_checked < kRowsOfHalves;
+}
+
 void PrivacyEngine::State::check_forward(const Forward& forward, const Tensor& x) {
   BufferGuard unchanged(*model, options.independent_buffers);
   unchanged.remember();
-  ParameterGuard unwritten(*model, options.independent_buffers);
-  unwritten.remember_contents();
+  guard_look();
   SameRandomness randomness;
   const Forward run = [&](const Tensor& input) {
     randomness.restart();
@@ -211,7 +221,7 @@ void PrivacyEngine::State::check_forward(const Forward& forward, const Tensor& x
     run(x);
   }
   unchanged.check();
-  unwritten.check();
+  written.check();
   const InPlaceOfZeros visible(clipper.parameters());
   Tensor output;
   {
@@ -227,7 +237,7 @@ void PrivacyEngine::State::check_forward(const Forward& forward, const Tensor& x
   at::autocast::clear_cache();
   if (options.grad_mode == GradMode::kGraph)
     check_layout(run(x.slice(0, 0, kRowsOfLayout)), clipper.parameters(), clipper.graph());
-  checked = true;
+  rows_checked = std::max(rows_checked, x.size(0));
 }
 
 }  // namespace discreet

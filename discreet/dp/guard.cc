@@ -97,6 +97,7 @@ ParameterGuard::ParameterGuard(const torch::nn::Module& model, std::vector<std::
     : model_(model), independent_(std::move(independent)) {}
 
 void ParameterGuard::remember() {
+  if (!spoiled_.empty()) throw Error(ErrorKind::kUnsupported, spoiled_);
   known_.clear();
   with_contents_ = false;
   for (const auto& parameter : model_.named_parameters())
@@ -110,16 +111,21 @@ void ParameterGuard::remember_contents() {
   for (Known& known : known_) known.contents = mark(known.tensor);
 }
 
-void ParameterGuard::check() const {
-  for (const Known& known : known_)
-    if (version_of(known.tensor) != known.version || (with_contents_ && mark(known.tensor) != known.contents))
-      throw Error(ErrorKind::kUnsupported,
-                  "parameter '" + known.name +
-                      "' was written between the draw and its output (max_norm of an embedding? an "
-                      "initialisation by the first batch?): raw data would get into the model past the clip. "
-                      "Only optimizer.step() may follow the data; change a parameter by hand before the next "
-                      "draw is handed out, or name a frozen one in independent_buffers if its updates do not "
-                      "depend on the data");
+void ParameterGuard::check() {
+  if (!spoiled_.empty()) throw Error(ErrorKind::kUnsupported, spoiled_);
+  for (const Known& known : known_) {
+    if (version_of(known.tensor) == known.version &&
+        (!with_contents_ || mark(known.tensor) == known.contents))
+      continue;
+    spoiled_ =
+        "parameter '" + known.name +
+        "' was written between the draw and its output (max_norm of an embedding? an initialisation "
+        "by the first batch?): raw data got into the model past the clip, so make the model anew. Only "
+        "optimizer.step() may follow the data; change a parameter by hand before the next draw is "
+        "handed out, or name a frozen one in independent_buffers if its updates do not depend on the "
+        "data";
+    throw Error(ErrorKind::kUnsupported, spoiled_);
+  }
 }
 
 BufferGuard::BufferGuard(const torch::nn::Module& model, std::vector<std::string> independent)
@@ -145,8 +151,9 @@ void BufferGuard::remember() {
       remembered_[buffer.key()] = buffer.value().detach().clone();
 }
 
-void BufferGuard::check() const {
+void BufferGuard::check() {
   at::NoGradGuard no_grad;
+  std::string changed;
   for (const auto& buffer : model_.named_buffers()) {
     if (std::find(independent_.begin(), independent_.end(), buffer.key()) != independent_.end()) continue;
     const auto before = remembered_.find(buffer.key());
@@ -156,14 +163,20 @@ void BufferGuard::check() const {
                           .logical_or((now != now).logical_and(before->second != before->second))
                           .all()
                           .item<bool>();
-    if (!same)
-      throw Error(
-          ErrorKind::kUnsupported,
-          "buffer '" + buffer.key() +
-              "' changed during training: running statistics would carry raw data into the model. Use group "
-              "or layer normalisation, or name the buffer in independent_buffers if its updates do not "
-              "depend on the data");
+    if (same) continue;
+    if (changed.empty()) changed = buffer.key();
+    if (before == remembered_.end()) continue;
+    if (now.sizes().equals(before->second.sizes()) && !now.is_inference())
+      now.copy_(before->second);
+    else
+      now.set_data(before->second.clone());
   }
+  if (!changed.empty())
+    throw Error(ErrorKind::kUnsupported,
+                "buffer '" + changed +
+                    "' changed during training: running statistics would carry raw data into the model. Use "
+                    "group or layer normalisation, or name the buffer in independent_buffers if its updates "
+                    "do not depend on the data (what it held before is there again)");
 }
 
 }  // namespace discreet

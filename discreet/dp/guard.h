@@ -62,14 +62,15 @@ class ReleasedGradients {
 };
 
 // Notices when a parameter, trained or frozen, was written since it was remembered: a forward pass that does
-// so (an embedding's max_norm, an initialisation by the first batch) takes raw data into the model.
+// so (an embedding's max_norm, an initialisation by the first batch) takes raw data into the model. That
+// cannot be undone here, so whoever saw it once throws it at every later call.
 class ParameterGuard {
  public:
   // `independent`: names that may change.
   ParameterGuard(const torch::nn::Module& model, std::vector<std::string> independent);
   void remember();           // the tensors' versions
   void remember_contents();  // and what they hold, which finds writes that go past the version (.data)
-  void check() const;        // throws kUnsupported
+  void check();              // throws kUnsupported
 
  private:
   struct Known {
@@ -82,16 +83,17 @@ class ParameterGuard {
   std::vector<std::string> independent_;
   std::vector<Known> known_;
   bool with_contents_ = false;
+  std::string spoiled_;
 };
 
-// Notices when a buffer's contents differ from when they were remembered.
+// Notices when a buffer's contents differ from when they were remembered, and puts those back.
 class BufferGuard {
  public:
   // `independent`: full names of buffers and of frozen parameters that may change; kNotFound where the model
   // has none of that name.
   BufferGuard(const torch::nn::Module& model, std::vector<std::string> independent);
   void remember();
-  void check() const;  // throws kUnsupported
+  void check();  // throws kUnsupported
 
  private:
   const torch::nn::Module& model_;

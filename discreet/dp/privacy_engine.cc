@@ -187,7 +187,7 @@ const DrawPiece* PrivacyEngine::State::next_piece(const std::shared_ptr<const Po
                     "are never summed into one release");
   }
   buffers.remember();
-  written.remember();
+  forward_seen ? written.remember() : written.remember_contents();
   phase = Phase::kHandedOut;
   return &pieces[next++];
 }
@@ -214,7 +214,7 @@ void PrivacyEngine::hand_in(int64_t rows) {
   std::iota(piece.rows.begin(), piece.rows.end(), int64_t{0});
   piece.unit_starts = piece.rows;
   state.buffers.remember();
-  state.written.remember();
+  state.forward_seen ? state.written.remember() : state.written.remember_contents();
   state.phase = Phase::kHandedOut;
 }
 
@@ -227,7 +227,7 @@ torch::Tensor PrivacyEngine::watch(const torch::Tensor& output) {
   const PrivacyOptions& options = state_->options;
   if (options.grad_mode == GradMode::kExactSlow)
     refuse("GradMode::kExactSlow runs the model on each unit: use watch(model, rows)");
-  if (options.check_first_batch && !state_->checked)
+  if (options.check_first_batch && state_->rows_checked == 0)
     refuse(
         "the first batch is to be checked, which an output alone does not allow: use watch(model, rows), "
         "call "
@@ -241,8 +241,7 @@ torch::Tensor PrivacyEngine::watch_forward(const std::function<torch::Tensor(tor
   if (state.phase != Phase::kHandedOut) return state.cut({});
   const DrawPiece& piece = state.pieces[state.next - 1];
   if (state.options.grad_mode == GradMode::kGraph) {
-    if (state.options.check_first_batch && !state.checked && piece.rows.size() > 1)
-      state.check_forward(forward, x);
+    if (state.to_be_checked(static_cast<int64_t>(piece.rows.size()))) state.check_forward(forward, x);
     return state.cut({forward(x)});
   }
   if (x.dim() == 0 || x.size(0) != std::max<int64_t>(1, static_cast<int64_t>(piece.rows.size())))
@@ -279,6 +278,7 @@ torch::Tensor PrivacyEngine::State::cut(std::vector<at::Tensor> outputs) {
            (rows == 0 ? "none" : std::to_string(rows)));
   buffers.check();
   written.check();
+  if (!pieces[next - 1].rows.empty()) forward_seen = true;
   check_frozen();
   torch::Tensor cut =
       (outputs.size() == 1 ? outputs[0].detach() : at::cat(outputs, batch).detach()).requires_grad_();
@@ -315,6 +315,7 @@ void PrivacyEngine::State::backward(const std::vector<at::Tensor>& outputs, cons
   if (phase != Phase::kWatched || used_ticket != ticket)
     throw Error(ErrorKind::kUnsupported,
                 "backward() ran twice through one watched output: each draw is used exactly once");
+  ++ticket;  // one that fails midway has added some units already
   at::NoGradGuard no_grad;
   gradients.set({});  // those of the draw before, whose memory serves again
   const DrawPiece& piece = pieces[next - 1];

@@ -39,6 +39,23 @@ STATE_VERSION = 1
 _SHARED_OUT = ("DistributedDataParallel", "FullyShardedDataParallel", "DataParallel")
 
 
+RowInputs = Union[Sequence[Union[int, str]], Mapping[Union[int, str], int]]
+
+
+def _row_dimensions(inputs: Optional[RowInputs], batch_dimension: int) -> Optional[dict[str, int]]:
+    """The dimension of rows by each input's number or name."""
+    if inputs is None:
+        return None
+    if isinstance(inputs, (int, str)):
+        raise Error(f"row_inputs must be a list of inputs' numbers and names, or a dictionary, not {inputs!r}")
+    if not isinstance(inputs, Mapping):
+        return {str(name): batch_dimension for name in inputs}
+    for name, dimension in inputs.items():
+        if isinstance(dimension, bool) or not isinstance(dimension, int) or dimension < 0:
+            raise Error(f"row_inputs: the dimension of input {name!r} must be a whole number of at least 0, not {dimension!r}")
+    return {str(name): dimension for name, dimension in inputs.items()}
+
+
 class PrivacyEngine(OpacusNames):
     """Trains the parameters of `model` that require a gradient now.
 
@@ -52,8 +69,9 @@ class PrivacyEngine(OpacusNames):
     of ledger_steps steps is reserved at ledger_delta with the first loader(). charge: called with a step's number before
     its noise is drawn, for a ledger of one's own. grad_mode: "graph", or "exact_slow", one unit at a time, for any model.
     norm_way: "automatic", "ghost" or "direct". batch_dimension: that of inputs and outputs. row_inputs: the model's inputs
-    that have a row for each sample, by their numbers or names; "exact_slow" needs it where there are several tensors, and
-    the others then go to every unit as they are. check_first_batch: the first batch is looked at for outputs that depend
+    that have a row for each sample, by their numbers or names (of positional and of named ones); a dictionary also says in
+    which dimension ({0: 0, "hidden": 1}). "exact_slow" needs it where there are several tensors; the others go to every unit
+    as they are. check_first_batch: the first batch is looked at for outputs that depend
     on other rows, on their number or on a row's place. independent_buffers: buffers and frozen parameters that may change
     because their updates do not depend on the data. seed_for_tests: the same draws and noise each time, hence not private.
     unaccounted: for tests and study; any batch is taken, noise_multiplier may be 0, and epsilon() refuses.
@@ -88,7 +106,7 @@ class PrivacyEngine(OpacusNames):
         grad_mode: str = "graph",
         norm_way: str = "automatic",
         batch_dimension: int = 0,
-        row_inputs: Optional[Sequence[Union[int, str]]] = None,
+        row_inputs: Optional[RowInputs] = None,
         check_first_batch: bool = True,
         independent_buffers: Sequence[str] = (),
         seed_for_tests: Optional[int] = None,
@@ -107,7 +125,7 @@ class PrivacyEngine(OpacusNames):
                 max_weight=max_weight, relation=relation, unit=unit, charge=charge, ledger=ledger,
                 ledger_dataset=ledger_dataset, ledger_steps=ledger_steps, ledger_delta=ledger_delta, grad_mode=grad_mode,
                 norm_way=norm_way, batch_dimension=batch_dimension,
-                row_inputs=None if row_inputs is None else [str(name) for name in row_inputs],
+                row_inputs=_row_dimensions(row_inputs, batch_dimension),
                 check_first_batch=check_first_batch, independent_buffers=list(independent_buffers or ()), seed_for_tests=seed_for_tests, unaccounted=unaccounted,
                 processes=processes, placement=placement))
 
@@ -303,14 +321,20 @@ class PrivacyEngine(OpacusNames):
         buffers = dict(self._model.named_buffers())
         for name, buffer in buffers.items():
             if name not in self._buffers and name not in self._options.independent_buffers:
+                self._put_back(name, None)
                 raise unsupported(f"buffer '{name}' was made after the engine: the forward pass would carry raw data into the "
                                   "model by it. Make it before, or name it in independent_buffers if what it holds does not "
                                   "depend on the data")
         for name, buffer in self._buffers.items():
             if buffers.get(name) is not buffer:
+                self._put_back(name, buffer)
                 raise unsupported(f"buffer '{name}' changed during training: it was replaced by another tensor, which "
                                   "would carry raw data into the model. Name it in independent_buffers if its updates "
                                   "do not depend on the data")
+
+    def _put_back(self, name: str, buffer: Optional[torch.Tensor]) -> None:
+        *path, own = name.split(".")
+        self._model.get_submodule(".".join(path))._buffers[own] = buffer
 
     # What a batch shows
 

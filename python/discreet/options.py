@@ -47,7 +47,7 @@ class Options:
     grad_mode: str = "graph"
     norm_way: str = "automatic"
     batch_dimension: int = 0
-    row_inputs: Optional[list[str]] = None
+    row_inputs: Optional[dict[str, int]] = None  # with the dimension of each that is the rows
     check_first_batch: bool = True
     independent_buffers: list[str] = field(default_factory=list)
     seed_for_tests: Optional[int] = None

@@ -19,6 +19,7 @@ from .errors import unsupported
 
 _PASSED = ("AddBackward0", "SubBackward0", "NegBackward0", "ToCopyBackward0", "AliasBackward0", "ViewBackward0",
            "SqueezeBackward0")
+_LAID_TOGETHER = ("StackBackward0", "CatBackward0")  # perhaps several losses, each a number
 _SCALED = ("MulBackward0", "DivBackward0")  # perhaps by the number of rows: a mean by hand
 _BY_SAMPLE = ("Use reduction=\"none\", your weights, a sum over each sample's own terms, then .sum() and loss_reduction=\"sum\"")
 _WORDS = {0: "none", 1: "mean", 2: "sum"}
@@ -48,11 +49,14 @@ def reductions(loss: torch.Tensor) -> set[str]:
             continue
         seen.add(node)
         name = node.name()
-        if name == "MeanBackward0":
-            found.add("mean")
-        elif name == "SumBackward0":
+        if name in ("MeanBackward0", "SumBackward0"):
             inside = node.next_functions[0][0]
-            if inside is not None and inside.name() not in _SCALED:
+            of = "" if inside is None else inside.name()
+            if of in _LAID_TOGETHER:
+                continue
+            if name == "MeanBackward0":
+                found.add("mean")
+            elif inside is not None and of not in _SCALED:
                 found.add("sum")
         elif hasattr(node, "_saved_reduction"):
             found.add(_WORDS.get(node._saved_reduction, "none"))
@@ -72,11 +76,9 @@ def look_at_loss(loss: torch.Tensor, declared: str, output: Any, model: Sequence
                               "learned weight of the loss), or detach it")
         if getattr(node, "_saved_reduction", None) == 1 and node.name() in ("NllLossBackward0", "NllLoss2DBackward0"):
             _check_mean_of_classes(node)
-    found = reductions(loss)
-    if found and declared not in found:
-        other = "sum" if declared == "mean" else "mean"
+    for other in reductions(loss) - {declared}:
         raise unsupported(f"loss_reduction is declared as {declared!r}, but the loss is the {other} of the per-sample losses: "
-                          "declare what it is, or reduce it the other way")
+                          "reduce it the other way, or declare it so where each term is one sample's")
 
 
 def _check_mean_of_classes(node: Any) -> None:

@@ -62,6 +62,15 @@ class Evaluating:
     def __call__(self, on: bool) -> None:
         if on:
             self._before = [(module, module.training) for module in self._model.modules()]
+        try:
+            self._set(on)
+        except BaseException:  # Ctrl-C; no module stays as it should not be
+            self._set(False)
+            raise
+        if not on:
+            self._before = []
+
+    def _set(self, on: bool) -> None:
         for module, training in self._before:
             module.training = training and not on
 
@@ -70,11 +79,11 @@ class Call:
     """One call of a model: of the whole batch, or of rows of it that the engine chooses.
 
     batch: the dimension of inputs and outputs that is the rows. row_inputs: numbers or names of the inputs that have
-    them; None: all that have so many. Other inputs go to every call as they are.
+    them, tensors or lists, each with its dimension; None: all that have so many. Others go to every call as they are.
     """
 
     def __init__(self, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], rows: int, batch: int,
-                 apart: bool = False, row_inputs: Optional[list[str]] = None) -> None:
+                 apart: bool = False, row_inputs: Optional[dict[str, int]] = None) -> None:
         self._row_inputs = row_inputs
         if apart:
             self._check_apart((args, kwargs))
@@ -87,8 +96,11 @@ class Call:
     def output(self, chosen: torch.Tensor) -> torch.Tensor:
         """What is watched when the model is called with these rows, int64 [rows], in one tensor."""
         everything = chosen.numel() == self._rows and chosen.data_ptr() == self.all_rows.data_ptr()
-        args, kwargs = self._inputs if everything else self._choose(chosen)
-        self._result = self._forward(*args, **kwargs)
+        if everything:
+            args, kwargs = self._inputs
+            self._result = self._forward(*args, **kwargs)
+        else:
+            self._result = self._of_chosen(chosen)
         found = self._find(chosen.numel())
         self._parts = {id(tensor): tensor for _, tensor in found}
         if len(self._parts) == 1:
@@ -97,14 +109,16 @@ class Call:
 
     def _find(self, rows: int) -> list[tuple[str, torch.Tensor]]:
         """What is watched, with its path."""
-        found = []
+        found, whole = [], []
         for path, tensor in tensors(self._result):
             if not tensor.is_floating_point():
+                if not torch.is_grad_enabled() and self._has_rows(tensor, rows, self._batch):
+                    whole.append((path, tensor))
                 continue
             if torch.is_grad_enabled():
                 watched = tensor.grad_fn is not None
             else:  # only looked at, and nothing has a graph
-                watched = self._has_rows(tensor, rows)
+                watched = self._has_rows(tensor, rows, self._batch)
             if watched:
                 found.append((path, tensor))
             elif self._apart and torch.is_grad_enabled():
@@ -112,13 +126,16 @@ class Call:
                                   "no graph that would put the units together again: let the model give only what the "
                                   "loss needs")
         if not found:
+            if whole:  # classes, of a model in evaluation mode: the engine does not compare them
+                return whole[:1]
             raise unsupported(f"the model gives no tensor with a row for each of the {rows} rows that were handed out, in "
                               f"its dimension {self._batch}, that depends on its parameters (detached? under no_grad? a "
                               "loss that the model computes itself?)")
         return found
 
-    def _has_rows(self, tensor: torch.Tensor, rows: int) -> bool:
-        return tensor.dim() > self._batch and tensor.size(self._batch) == rows
+    @staticmethod
+    def _has_rows(tensor: torch.Tensor, rows: int, dimension: int) -> bool:
+        return tensor.dim() > dimension and tensor.size(dimension) == rows
 
     def rebuild(self, cut: torch.Tensor) -> Any:
         """The model's result with every watched tensor taken from the cut."""
@@ -132,28 +149,59 @@ class Call:
         """Rows of what a loss compares with; the rows are its first dimension."""
         return map_tensors(targets, lambda tensor, path: tensor.index_select(0, chosen.to(tensor.device)))
 
+    def _of_chosen(self, chosen: torch.Tensor) -> Any:
+        args, kwargs = self._choose(chosen)
+        try:
+            return self._forward(*args, **kwargs)
+        except Exception as error:
+            if isinstance(error, Error) or chosen.numel() == self._rows:
+                raise
+            raise unsupported(
+                f"the model could not be called with {chosen.numel()} of the {self._rows} rows ({type(error).__name__}): an input "
+                f"that has a row for each sample, but not in dimension {self._batch}? Name them all, each with its dimension, as "
+                "in PrivacyEngine(row_inputs={0: 0, \"hidden\": 1}); or set check_first_batch=False where you know that no "
+                "output depends on other rows") from error
+
     def _choose(self, chosen: torch.Tensor) -> Any:
         replaced = chosen != self.all_rows if chosen.numel() == self._rows else torch.zeros(0, dtype=torch.bool)
         count = 0
 
         def pick(tensor: torch.Tensor, path: str) -> torch.Tensor:
             nonlocal count
-            declared = self._row_inputs is not None and path.split(".")[1] in self._row_inputs
-            if self._row_inputs is not None and not declared:
-                return tensor
-            if not self._has_rows(tensor, self._rows):
-                if not declared:
+            name = path.split(".")[0]
+            dimension = self._batch if self._row_inputs is None else self._row_inputs[name]
+            if not self._has_rows(tensor, self._rows, dimension):
+                if self._row_inputs is None:
                     return tensor
-                raise Error(f"row_inputs names input '{path.split('.')[1]}', and a tensor of it has no {self._rows} rows in "
-                            f"its dimension {self._batch}: it is {list(tensor.shape)}")
+                raise Error(f"row_inputs names input '{name}', and a tensor of it has no {self._rows} rows in "
+                            f"its dimension {dimension}: it is {list(tensor.shape)}")
             count += 1
-            picked = tensor.index_select(self._batch, chosen.to(tensor.device))
+            picked = tensor.index_select(dimension, chosen.to(tensor.device))
             if tensor.is_floating_point() and bool(replaced.any()):  # something else of the same kind
-                other = replaced.to(tensor.device).view([-1] + [1] * (tensor.dim() - self._batch - 1))
+                other = replaced.to(tensor.device).view([-1] + [1] * (tensor.dim() - dimension - 1))
                 picked = torch.where(other, picked * -1.5 + 0.25, picked)
             return picked
 
-        inputs = map_tensors(self._inputs, pick)
+        def choose(value: Any, name: str) -> Any:
+            if self._row_inputs is not None and name not in self._row_inputs:
+                return value
+            if _holds_items(value) and not tensors(value):  # lengths, words
+                if len(value) == self._rows:
+                    items = [value[i] for i in chosen.tolist()]
+                    return items if isinstance(value, list) else tuple(items)
+                if self._row_inputs is not None:
+                    raise Error(f"row_inputs names input '{name}', which is a list of {len(value)} and not of {self._rows} rows")
+            return map_tensors(value, pick, name)
+
+        args, kwargs = self._inputs
+        if self._row_inputs is not None:
+            given = {*map(str, range(len(args))), *kwargs}
+            for name in self._row_inputs:
+                if name not in given:
+                    raise Error(f"row_inputs names input '{name}', and the model was called without it: positional inputs have "
+                                "numbers, from 0, and named ones their names")
+        inputs = (tuple(choose(value, str(i)) for i, value in enumerate(args)),
+                  {name: choose(value, name) for name, value in kwargs.items()})
         if count == 0:
             raise unsupported(f"no input of the model is a tensor with {self._rows} rows in its dimension {self._batch}, so "
                               "rows cannot be looked at one by one: set batch_dimension, or check_first_batch=False "
@@ -172,7 +220,7 @@ class Call:
     def _join(self, found: list[tuple[str, torch.Tensor]], rows: int) -> torch.Tensor:
         kind = functools.reduce(torch.promote_types, [tensor.dtype for tensor in self._parts.values()])
         for path, tensor in found:
-            if not self._has_rows(tensor, rows):
+            if not self._has_rows(tensor, rows, self._batch):
                 raise unsupported(
                     f"the model's output {_name(path)} is {list(tensor.shape)}: it has no row for each of the {rows} rows "
                     f"that were handed out, in its dimension {self._batch}. Let the model give outputs of single rows "

@@ -65,12 +65,48 @@ def test_an_embedding_with_max_norm(make, check):
         model(torch.randint(20, (ROWS, 4)))
 
 
-@pytest.mark.parametrize("by_data, check", [(False, True), (False, False), (True, True)])
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("by_data", [True, False])
 def test_an_initialisation_by_the_first_batch(by_data, check):
     with refused("'shift' was written .*initialisation"):
         model = Initialised(by_data)
         unaccounted(model, batch_size=ROWS, clip=1.0, check_first_batch=check)
         model(torch.randn(ROWS, 6))
+
+
+@pytest.mark.parametrize("rows, mode", [(1, "graph"), (1, "exact_slow"), (ROWS, "exact_slow")])
+def test_an_initialisation_that_no_look_meets(rows, mode):
+    with refused("'shift' was written .*initialisation"):
+        model = Initialised(by_data=True)
+        unaccounted(model, batch_size=ROWS, clip=1.0, grad_mode=mode)
+        model(torch.randn(rows, 6))
+
+
+@pytest.mark.parametrize("by_data", [True, False])
+def test_what_was_taken_in_once_stays_in(by_data):
+    model, x = Initialised(by_data), torch.randn(ROWS, 6)
+    engine = unaccounted(model, batch_size=ROWS, clip=1.0)
+    for _ in range(2):  # the second forward pass writes nothing
+        with refused("'shift' was written .* make the model anew"):
+            model(x)
+    engine.forfeit()
+    with refused("'shift' was written .* make the model anew"):
+        model(x)
+
+
+def test_statistics_that_were_refused_are_not_kept():
+    model, x = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), nn.Linear(4, 3)), torch.randn(ROWS, 6)
+    before = copy.deepcopy(model.state_dict())
+    for check in (True, False):
+        engine = unaccounted(model, batch_size=ROWS, clip=1.0, check_first_batch=check)
+        model.train()
+        with refused("buffer '1.* changed during training.* there again"):
+            model(x)
+        assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+        model[1].eval()
+        model(x).mean().backward()
+        assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+        engine.detach()
 
 
 def test_a_frozen_copy_that_follows_may_be_named():
@@ -108,8 +144,10 @@ def test_a_buffer_that_is_made_in_the_forward_pass(late):
                 self.register_buffer("mean", x.detach().mean(0))
             return self.layer(x)
 
+    model = Makes()
     with refused("buffer 'mean' was made after the engine"):
-        trained_once(Makes(), torch.randn(ROWS, 6))
+        trained_once(model, torch.randn(ROWS, 6))
+    assert model.mean is None  # taken away again
 
 
 # What the first batch shows
@@ -405,6 +443,160 @@ def test_row_inputs_by_name():
     unaccounted(model, batch_size=ROWS, clip=1.0, grad_mode="exact_slow", row_inputs=["x", "mask"])
     with refused("row_inputs names input 'mask'.* no 8 rows"):
         model(x=x, mask=mask)
+
+
+class Packs(nn.Module):
+    """Its second input is a list, or its rows are the second dimension of the state that it starts from."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.head = nn.LSTM(6, 5, batch_first=True), nn.Linear(5, 3)
+
+    def forward(self, x, lengths=None, state=None):
+        if lengths is not None:
+            x = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        _, (last, _) = self.layer(x, None if state is None else (state, torch.zeros_like(state)))
+        return self.head(last[0])
+
+
+@pytest.mark.parametrize("mode", ["graph", "exact_slow"])
+@pytest.mark.parametrize("named", [True, False])
+def test_a_list_of_lengths(mode, named):
+    torch.manual_seed(1)
+    model, x, lengths = Packs(), torch.randn(ROWS, 4, 6), [4, 3, 1, 2, 4, 1, 2, 3]
+    plain = copy.deepcopy(model)
+    unaccounted(model, batch_size=ROWS, clip=0.01, loss_reduction="sum", grad_mode=mode,
+                row_inputs=[0, "lengths"] if named or mode == "exact_slow" else None)
+    model(x, lengths=lengths).square().sum().backward()
+    sums = [torch.zeros_like(p) for p in plain.parameters()]
+    for i in range(ROWS):
+        gradients = torch.autograd.grad(plain(x[i:i + 1], lengths=lengths[i:i + 1]).square().sum(), list(plain.parameters()))
+        norm = sum(g.square().sum() for g in gradients).sqrt()
+        for total, gradient in zip(sums, gradients):
+            total += gradient * (0.01 / norm).clamp(max=1) / ROWS
+    for parameter, expected in zip(model.parameters(), sums):
+        assert torch.allclose(parameter.grad, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_rows_in_another_dimension():
+    x, state = torch.randn(ROWS, 4, 6), torch.randn(1, ROWS, 5)
+    released = []
+    for options in ({"row_inputs": {0: 0, "state": 1}}, {"row_inputs": {0: 0, "state": 1}, "grad_mode": "exact_slow"},
+                    {"check_first_batch": False}):
+        torch.manual_seed(1)
+        model = Packs()
+        unaccounted(model, batch_size=ROWS, clip=0.01, loss_reduction="sum", **options)
+        model(x, state=state).square().sum().backward()
+        released.append(model.head.weight.grad)
+    assert torch.allclose(released[0], released[1], rtol=1e-3) and torch.allclose(released[0], released[2], rtol=1e-3)
+    model = Packs()
+    unaccounted(model, batch_size=ROWS, clip=0.01)
+    with refused("could not be called with .* of the 8 rows .*row_inputs"):
+        model(x, state=state)
+
+
+@pytest.mark.parametrize("inputs, words", [
+    ([0, "length"], "names input 'length', and the model was called without it"), ({0: -1}, "dimension of input 0"),
+    ("x", "must be a list"), ([0, "lengths"], "a list of 7 and not of 8 rows")])
+def test_row_inputs_that_are_none(inputs, words):
+    model = Packs()
+    with refused(words):
+        unaccounted(model, batch_size=ROWS, clip=0.01, grad_mode="exact_slow", row_inputs=inputs)
+        model(torch.randn(ROWS, 4, 6), lengths=[1] * 7)
+
+
+def test_a_model_that_answers_otherwise_in_evaluation_mode():
+    class Answers(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.dropout = nn.Linear(6, 3), nn.Dropout(0.5)
+
+        def forward(self, x):
+            scores = self.layer(self.dropout(x))
+            return scores if self.training else scores.argmax(1)
+
+    model = Answers()
+    trained_once(model, torch.randn(ROWS, 6))
+    assert model.training and model.dropout.training
+
+
+def test_a_batch_too_small_to_be_compared_in_halves_is_not_the_last_one_looked_at():
+    model = Divides("rows")
+    unaccounted(model, batch_size=ROWS, clip=1.0)
+    for rows in (1, 2, 3):
+        model(torch.randn(rows, 6)).mean().backward()
+    with refused("another output when it is among rows"):
+        model(torch.randn(ROWS, 6))
+
+
+@pytest.mark.parametrize("gain", [0.0, 1e-6])
+def test_statistics_behind_a_small_gain(gain):
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.gain = nn.Linear(6, 6), nn.Parameter(torch.full((6,), gain))
+
+        def forward(self, x):
+            return self.layer(x) + self.gain * (x - x.mean(0)).detach()
+
+    model = Scaled()
+    with refused("the model mixes samples"):
+        trained_once(model, torch.randn(ROWS, 6))
+    assert torch.equal(model.gain, torch.full((6,), gain))
+
+
+class Interrupts(torch.autograd.Function):
+    times = 0
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        Interrupts.times += 1
+        if Interrupts.times == 5:
+            raise RuntimeError("out of memory")
+        return gradient
+
+
+def test_a_backward_pass_that_ended_midway_is_not_repeated():
+    class Fails(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(6, 3)
+
+        def forward(self, x):
+            return Interrupts.apply(self.layer(x))
+
+    model, x, y = Fails(), torch.randn(ROWS, 6), torch.randint(3, (ROWS,))
+    engine = unaccounted(model, batch_size=ROWS, clip=1.0, grad_mode="exact_slow")
+    Interrupts.times = 0
+    out = model(x)
+    with pytest.raises(Exception, match="out of memory"):
+        F.cross_entropy(out, y).backward()
+    with refused("backward\\(\\) ran twice"):
+        F.cross_entropy(out, y).backward()
+    engine.forfeit()
+    model(x).mean().backward()
+
+
+@pytest.mark.parametrize("declared", ["mean", "sum"])
+def test_a_sum_of_means_is_what_it_is_of(declared):
+    model, x, y = mlp(), torch.randn(ROWS, 6), torch.randint(3, (ROWS,))
+    unaccounted(model, batch_size=ROWS, clip=1e9, loss_reduction=declared)
+    out = model(x)
+    losses = [F.cross_entropy(out, y, reduction=declared), F.cross_entropy(2 * out, y, reduction=declared)]
+    (torch.stack(losses).sum() if declared == "mean" else torch.stack(losses).mean()).backward()
+
+
+@pytest.mark.parametrize("declared", ["mean", "sum"])
+def test_a_mean_and_a_sum_in_one_loss(declared):
+    model, x, y = mlp(), torch.randn(ROWS, 6), torch.randint(3, (ROWS,))
+    unaccounted(model, batch_size=ROWS, clip=1.0, loss_reduction=declared)
+    out = model(x)
+    with refused("declared as"):
+        (F.cross_entropy(out, y) + F.cross_entropy(out, y, reduction="sum")).backward()
 
 
 # Words for what is out of range
