@@ -60,6 +60,8 @@ def show(made):
             if mode == "private" and times:
                 cpu = ratio(of, (who, mode), plain_of(who), "cpu_ms")
                 line += f"   {times:6.2f} x plain ({cpu:.2f} in processor time)"
+            if (who, mode) == OURS and ratio(of, OURS, DRAWN):
+                line += f"   {ratio(of, OURS, DRAWN):5.2f} x plain on such draws"
             if (who, mode) == OURS and best_rival(of):
                 line += f"   {ratio(of, OURS, best_rival(of)):5.2f} x the best rival"
             if (who, mode) == FROM_PYTHON and ratio(of, FROM_PYTHON, OURS):
@@ -72,22 +74,22 @@ def markdown(made, threads, rounds):
     def cell(value, form):
         return "-" if value is None else format(value, form)
 
-    lines = ["| model | plain, ms | ours, ms | ours / plain | memory, ours / plain | and / plain on the same draws "
-             "| best rival | its ms | its / its plain | ours / best rival |",
-             "|---|" + "---:|" * 5 + "---|" + "---:|" * 3]
+    lines = ["| model | plain, ms | ours, ms | ours / plain | and / plain on such draws | memory, ours / plain "
+             "| and / plain on such draws | best rival | its ms | its / its plain | ours / best rival |",
+             "|---|" + "---:|" * 6 + "---|" + "---:|" * 3]
     failures = []
     for model, of in made.items():
         plain, rival = plain_of("discreet"), best_rival(of)
         cells = [model, cell(of.get(plain, {}).get("ms"), ".1f"), cell(of.get(OURS, {}).get("ms"), ".1f"),
-                 cell(ratio(of, OURS, plain), ".2f"), cell(ratio(of, OURS, plain, "mib"), ".2f"),
-                 cell(ratio(of, OURS, DRAWN, "mib"), ".2f")]
+                 cell(ratio(of, OURS, plain), ".2f"), cell(ratio(of, OURS, DRAWN), ".2f"),
+                 cell(ratio(of, OURS, plain, "mib"), ".2f"), cell(ratio(of, OURS, DRAWN, "mib"), ".2f")]
         cells += [rival[0], f"{of[rival]['ms']:.1f}", cell(ratio(of, rival, plain_of(rival[0])), ".2f"),
                   cell(ratio(of, OURS, rival), ".2f")] if rival else ["-"] * 4
         lines.append("| " + " | ".join(cells) + " |")
         failures += [f"{who} on {model} ({s['failed'][:60]})" for (who, _), s in of.items() if "failed" in s]
     lines += ["", f"{threads} threads. Milliseconds of a step by the clock, the median of {rounds} rounds; memory "
-              "above what the process had before the model, also beside plain training on Poisson draws: their sizes "
-              "differ from step to step, and the allocator keeps the holes."]
+              "above what the process had before the model. Both also beside plain training on Poisson draws: their "
+              "sizes differ from step to step, and the allocator keeps the holes."]
     python = [f"{model} {ratio(of, FROM_PYTHON, OURS):.2f}" for model, of in made.items() if ratio(of, FROM_PYTHON, OURS)]
     if python:
         lines += ["", "Ours from Python over ours from C++: " + ", ".join(python) + "."]

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <vector>
 
+#include "discreet/dp/rules/packed_positions.h"
 #include "discreet/dp/rules/position_pairs.h"
 
 namespace discreet {
@@ -24,20 +25,28 @@ class Side {
  public:
   explicit Side(const at::Tensor& x)
       : x_(x),
-        relative_(position_error(x.size(2))),
+        packs_(x.size(1) >= kManyPositions),
+        width_(packs_ ? packed_width(x.size(1)) : panel_width(x.size(1))),
+        relative_(sum_error(packs_ ? packed_roundings(x.size(2)) : position_roundings(x.size(2)))),
         absolute_(4 * static_cast<double>(x.size(2) + 64) * kLeast),
-        norms_(x.size(1)) {}
+        norms_(x.size(1) + kBehind),
+        packed_(packs_ ? width_ * x.size(2) : 0),
+        products_(kPanelRows * width_ + kBehind) {}
 
   void start(int64_t sample) {
     rows_ = {x_.data_ptr<float>() + sample * x_.stride(0), x_.stride(1), x_.size(2)};
+    if (packs_) pack_positions(rows_, x_.size(1), packed_.data());
     squares = sum_of_norms = 0;
   }
 
   // Positions [begin, end) with all before, and the norms of these.
   void multiply(int64_t begin, int64_t end) {
-    width_ = panel_width(end);
-    products_.resize(kPanelRows * width_);
-    multiply_positions(rows_, begin, end, products_.data());
+    if (packs_) {
+      multiply_packed(rows_, packed_.data(), width_, begin, end, products_.data());
+    } else {
+      width_ = panel_width(end);
+      multiply_positions(rows_, begin, end, products_.data());
+    }
     for (int64_t i = begin; i < end; ++i) {
       const double square = row(i - begin)[i] * (1 + 2 * relative_) + absolute_, norm = std::sqrt(square);
       squares += square * kUp;
@@ -54,14 +63,17 @@ class Side {
   double squares = 0, sum_of_norms = 0;  // of the positions' norms so far
 
  private:
+  static constexpr size_t kBehind = 8;  // what sum_pairs() may read behind the last number
+
   const at::Tensor& x_;
+  const bool packs_;
+  int64_t width_;
   // A product is wrong by at most relative_ times both norms, and absolute_ beside it. That is twice what
   // the underflows of floats can add, and part of each norm (in `multiply`): it has room for the products of
   // errors that squared_norm() leaves out, and for a processor that takes numbers below the range for 0.
   const double relative_, absolute_;
   PositionRows rows_{};
-  std::vector<float> norms_, products_;
-  int64_t width_ = 0;
+  std::vector<float> norms_, packed_, products_;
 };
 
 struct Found {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "discreet/dp/rules/outer_products.h"
-#include "discreet/dp/rules/position_pairs.h"
+#include "discreet/dp/rules/packed_positions.h"
 
 namespace discreet {
 namespace {
@@ -35,7 +35,7 @@ double largest_share(const Tensor& left, const Tensor& right, const std::string&
 // Sizes on both sides of a tile's, a panel's, a vector's and a piece's.
 TEST(PairNorms, AreThoseOfWholeProducts) {
   torch::manual_seed(1);
-  for (const int64_t t : {1, 2, 4, 7, 16, 17, 33, 70})
+  for (const int64_t t : {1, 2, 4, 7, 16, 17, 33, 47, 48, 70, 95})
     for (const int64_t m : {1, 5, 16, 130, 300})
       for (const int64_t k : {3, 128, 700}) {
         const Tensor left = torch::randn({3, t, m}), right = torch::randn({3, t, k});
@@ -78,9 +78,19 @@ TEST(PairNorms, ComeNearTheirBoundWhereEachSumRoundsTheSameWay) {
     x.select(2, 0).fill_(1);
     EXPECT_GE(largest_share(x, x, std::to_string(columns)), 0.2) << columns;
   }
+  // From packed positions the first column does, and a piece's others.
+  for (const int64_t columns : {2, 31, 32, 33, 64, 65}) {
+    Tensor x = torch::full({1, kManyPositions, columns}, 0x1p-12f);
+    x.select(2, 0).fill_(1);
+    EXPECT_GE(largest_share(x, x, std::to_string(columns)), 0.2) << columns;
+  }
 }
 
-// The bound's terms, in double, from position_error alone.
+double product_error(int64_t positions, int64_t columns) {
+  return sum_error(positions >= kManyPositions ? packed_roundings(columns) : position_roundings(columns));
+}
+
+// The bound's terms, in double, from that alone.
 TEST(PairNorms, StateTheBoundOfTheirProducts) {
   torch::manual_seed(7);
   for (const auto& [t, m, k] :
@@ -89,8 +99,8 @@ TEST(PairNorms, StateTheBoundOfTheirProducts) {
     const Tensor l = left.to(torch::kDouble), r = right.to(torch::kDouble);
     const Tensor of_left = l.norm(2, {2}, true), of_right = r.norm(2, {2}, true);
     const Tensor bound =
-        (position_error(m) * of_left.bmm(of_left.transpose(1, 2)) * r.bmm(r.transpose(1, 2)).abs() +
-         position_error(k) * of_right.bmm(of_right.transpose(1, 2)) * l.bmm(l.transpose(1, 2)).abs())
+        (product_error(t, m) * of_left.bmm(of_left.transpose(1, 2)) * r.bmm(r.transpose(1, 2)).abs() +
+         product_error(t, k) * of_right.bmm(of_right.transpose(1, 2)) * l.bmm(l.transpose(1, 2)).abs())
             .sum({1, 2});
     const Tensor stated = pair_norms(left, right).squared_error / bound;
     EXPECT_GE(stated.min().item<double>(), 1) << t;

@@ -5,7 +5,6 @@
 #include <hwy/highway.h>
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <utility>
 
@@ -118,24 +117,23 @@ PairSums sums_of(const float* left, const float* right, const float* left_norm, 
                  int64_t count) {
   const hn::CappedTag<double, 8> d;
   const hn::Rebind<float, decltype(d)> floats;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto step = static_cast<int64_t>(hn::Lanes(d));
   auto products = hn::Zero(d);
   auto of_left = hn::Zero(floats), of_right = of_left;
-  int64_t j = 0;
-  for (; j + lanes <= count; j += lanes) {
-    const auto l = hn::LoadU(floats, left + j), r = hn::LoadU(floats, right + j);
+  const auto add = [&](hn::Vec<decltype(floats)> l, hn::Vec<decltype(floats)> r, int64_t j) {
     products = hn::MulAdd(hn::PromoteTo(d, l), hn::PromoteTo(d, r), products);
     of_left = hn::MulAdd(hn::LoadU(floats, left_norm + j), hn::Abs(r), of_left);
     of_right = hn::MulAdd(hn::LoadU(floats, right_norm + j), hn::Abs(l), of_right);
+  };
+  int64_t j = 0;
+  for (; j + step <= count; j += step) add(hn::LoadU(floats, left + j), hn::LoadU(floats, right + j), j);
+  if (j < count) {
+    const auto below = hn::FirstN(floats, static_cast<size_t>(count - j));
+    add(hn::IfThenElseZero(below, hn::LoadU(floats, left + j)),
+        hn::IfThenElseZero(below, hn::LoadU(floats, right + j)), j);
   }
-  PairSums sums{hn::GetLane(hn::SumOfLanes(d, products)), hn::GetLane(hn::SumOfLanes(floats, of_left)),
-                hn::GetLane(hn::SumOfLanes(floats, of_right))};
-  for (; j < count; ++j) {
-    sums.products += static_cast<double>(left[j]) * right[j];
-    sums.left_norms += left_norm[j] * std::abs(right[j]);
-    sums.right_norms += right_norm[j] * std::abs(left[j]);
-  }
-  return sums;
+  return {hn::GetLane(hn::SumOfLanes(d, products)), hn::GetLane(hn::SumOfLanes(floats, of_left)),
+          hn::GetLane(hn::SumOfLanes(floats, of_right))};
 }
 
 }  // namespace HWY_NAMESPACE
@@ -158,8 +156,12 @@ void multiply_positions(const PositionRows& rows, int64_t begin, int64_t end, fl
   HWY_DYNAMIC_DISPATCH(multiply)(rows, begin, end, products);
 }
 
-double position_error(int64_t columns) {
-  const double n = static_cast<double>(HWY_DYNAMIC_DISPATCH(roundings)(columns)) * 0x1p-24;
+int64_t position_roundings(int64_t columns) {
+  return HWY_DYNAMIC_DISPATCH(roundings)(columns);
+}
+
+double sum_error(int64_t roundings) {
+  const double n = static_cast<double>(roundings) * 0x1p-24;
   return n <= 0.25 ? n / (1 - n) : std::numeric_limits<double>::infinity();
 }
 

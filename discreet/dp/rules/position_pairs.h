@@ -22,13 +22,16 @@ int64_t panel_width(int64_t positions);
 // kPanelRows.
 void multiply_positions(const PositionRows& rows, int64_t begin, int64_t end, float* products);
 
-// One of those is wrong by at most this times the norms of its two positions, proven (Higham 2002, "Accuracy
-// and stability of numerical algorithms", section 3.1): a sum that runs in several lanes, and in pieces that
-// are summed in turn, rounds each of its terms less often than there are terms. Infinite where it would not
-// be small. Where numbers are below the range of floats, a term adds at most 2^-125, and so does each sum.
-double position_error(int64_t columns);
+// How often each term is rounded: a sum that runs in several lanes, and in pieces that are summed in turn,
+// rounds it less often than there are terms.
+int64_t position_roundings(int64_t columns);
 
-// Sums over j below count.
+// A product of two positions is wrong by at most this times their norms, proven (Higham 2002, "Accuracy and
+// stability of numerical algorithms", section 3.1). Infinite where it would not be small. Where numbers are
+// below the range of floats, a term adds at most 2^-125, and so does each sum.
+double sum_error(int64_t roundings);
+
+// Sums over j below count. All four are read up to 7 numbers further.
 struct PairSums {
   double products;                // left[j] right[j]
   float left_norms, right_norms;  // left_norm[j] |right[j]| and right_norm[j] |left[j]|

@@ -31,18 +31,25 @@ struct Reading {
         g(read.g.contiguous()),
         count(tokens.size(1)),
         rows(g.size(1)),
-        width(g.size(2)) {}
+        width(g.size(2)),
+        of_tokens(tokens.data_ptr<int64_t>()),
+        of_positions(positions.data_ptr<int64_t>()),
+        of_weights(weights.defined() ? weights.data_ptr<double>() : nullptr),
+        of_g(g.data_ptr<Value>()) {}
 
-  int64_t token(int64_t sample, int64_t j) const { return tokens.data_ptr<int64_t>()[sample * count + j]; }
+  int64_t token(int64_t sample, int64_t j) const { return of_tokens[sample * count + j]; }
   double weight(int64_t sample, int64_t j) const {
-    return weights.defined() ? weights.data_ptr<double>()[sample * count + j] : 1;
+    return of_weights != nullptr ? of_weights[sample * count + j] : 1;
   }
   const Value* row(int64_t sample, int64_t j) const {
-    return g.data_ptr<Value>() + (sample * rows + positions.data_ptr<int64_t>()[sample * count + j]) * width;
+    return of_g + (sample * rows + of_positions[sample * count + j]) * width;
   }
 
   at::Tensor tokens, positions, weights, g;
   int64_t count, rows, width;
+  const int64_t *of_tokens, *of_positions;
+  const double* of_weights;
+  const Value* of_g;
 };
 
 DISCREET_VECTOR_CLONES void add_row(const double* __restrict from, int64_t count, double by,
@@ -53,6 +60,16 @@ DISCREET_VECTOR_CLONES void add_row(const double* __restrict from, int64_t count
 DISCREET_VECTOR_CLONES void add_row(const double* __restrict from, int64_t count, double by,
                                     double* __restrict to) {
   for (int64_t i = 0; i < count; ++i) to[i] += by * from[i];
+}
+
+DISCREET_VECTOR_CLONES double sum_of_squares(const double* x, int64_t count) {
+  constexpr int64_t kLanes = 16;
+  double lanes[kLanes] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes)
+    for (int64_t lane = 0; lane < kLanes; ++lane) lanes[lane] += x[i + lane] * x[i + lane];
+  for (; i < count; ++i) lanes[0] += x[i] * x[i];
+  return std::accumulate(lanes, lanes + kLanes, 0.0);
 }
 
 // Calls each(token, row) for every token of sample i, in ascending order: columns [begin, end) of what the
@@ -97,7 +114,7 @@ at::Tensor squares(const ReadTokens& read) {
     SumsByToken<Value> sums(all, 0, all.width);
     for (int64_t i = begin; i < end; ++i)
       sums.visit(i, [&](int64_t, const std::vector<double>& row) {
-        to[i] += std::inner_product(row.begin(), row.end(), row.begin(), 0.0);
+        to[i] += sum_of_squares(row.data(), all.width);
       });
   });
   return result;
