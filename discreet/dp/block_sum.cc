@@ -3,11 +3,13 @@
 namespace discreet {
 
 at::Tensor GradientBuffers::take(const at::Tensor& parameter) {
+  // Another tensor with the memory: one that Python has seen is held by its own object for as long as it
+  // lives.
   for (const at::Tensor& kept : kept_)
-    if (kept.use_count() == 1 && kept.storage().use_count() == 1) return kept;
+    if (kept.storage().use_count() == 1) return kept.variable_data();
   if (kept_.size() > BlockSum::kMostBlocks) kept_.clear();  // held by others, and theirs from now on
   kept_.push_back(at::empty(parameter.sizes(), parameter.options().requires_grad(false)));
-  return kept_.back();
+  return kept_.back().variable_data();
 }
 
 at::Tensor BlockSum::new_block() {

@@ -126,7 +126,7 @@ class Call:
                                   "no graph that would put the units together again: let the model give only what the "
                                   "loss needs")
         if not found:
-            if whole:  # classes, of a model in evaluation mode: the engine does not compare them
+            if whole:  # classes, of a model in evaluation mode
                 return whole[:1]
             raise unsupported(f"the model gives no tensor with a row for each of the {rows} rows that were handed out, in "
                               f"its dimension {self._batch}, that depends on its parameters (detached? under no_grad? a "

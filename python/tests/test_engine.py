@@ -156,6 +156,23 @@ def test_pieces_of_one_draw_are_one_release():
     assert engine.steps == 1
 
 
+def test_memory_of_released_gradients_is_used_again_but_not_while_held():
+    model, y = mlp(), torch.randint(CLASSES, (ROWS,))
+    engine = discreet.PrivacyEngine(model, batch_size=ROWS, sample_size=70, noise_multiplier=1.0, unaccounted=True)
+    engine.attach(torch.optim.SGD(model.parameters(), lr=0.1))
+    parameters, places, kept, values = list(model.parameters()), [], [], []
+    for step in range(6):
+        model.zero_grad()
+        F.cross_entropy(model(torch.randn(ROWS, 6)), y).backward()
+        places.append([p.grad.data_ptr() for p in parameters])
+        if step >= 3:
+            kept += [p.grad if step % 2 else p.grad.detach() for p in parameters]
+            values += [p.grad.clone() for p in parameters]
+    assert places[0] == places[1] == places[2] == places[3]
+    assert len({place for step in places[3:] for place in step}) == 3 * len(parameters)
+    assert all(torch.equal(*pair) for pair in zip(kept, values))
+
+
 def test_step_is_the_optimizers_own():
     """SGD with momentum, weight decay and two groups, by hand."""
     model, x = mlp(), torch.randn(ROWS, 6)
