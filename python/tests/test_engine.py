@@ -162,7 +162,7 @@ def test_memory_of_released_gradients_is_used_again_but_not_while_held():
     engine.attach(torch.optim.SGD(model.parameters(), lr=0.1))
     parameters, places, kept, values = list(model.parameters()), [], [], []
     for step in range(6):
-        model.zero_grad()
+        model.zero_grad(set_to_none=True)
         F.cross_entropy(model(torch.randn(ROWS, 6)), y).backward()
         places.append([p.grad.data_ptr() for p in parameters])
         if step >= 3:
