@@ -13,20 +13,12 @@ SquaredNorms RowGradients::squared_norms() {
 
 void RowGradients::add_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) {
   const WeightedRows rows(weights, begin, end);
-  if (rows.empty()) return;
-  sum.add_(rows.weights().unsqueeze(0).mm(rows.take(rows_).to(at::kDouble)).view(sum.sizes()));
+  if (!rows.empty()) sum.add_(rows.sum(rows_).view(sum.sizes()));
 }
 
 bool RowGradients::write_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) {
   if (rows_.scalar_type() != sum.scalar_type()) return false;  // sums in double stay so
-  const WeightedRows rows(weights, begin, end);
-  if (rows.empty()) {
-    sum.zero_();
-  } else {
-    const auto precision = rows.tiny() ? at::kDouble : rows_.scalar_type();
-    const at::Tensor factors = rows.weights().to(precision).unsqueeze(0);
-    sum.copy_(factors.mm(rows.take(rows_).to(precision)).view(sum.sizes()));
-  }
+  sum.copy_(WeightedRows(weights, begin, end).sum(rows_).view(sum.sizes()));
   return true;
 }
 

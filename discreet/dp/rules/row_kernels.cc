@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "discreet/dp/rules/vector_clones.h"
 
@@ -97,6 +98,30 @@ DISCREET_VECTOR_CLONES void add_row(const double* __restrict x, int64_t n, doubl
   for (int64_t i = 0; i < n; ++i) to[i] += x[i];
 }
 
+DISCREET_VECTOR_CLONES void add_four_weighted(const float* const* rows, const double* weights, int64_t n,
+                                              double* __restrict to) {
+  const float *a = rows[0], *b = rows[1], *c = rows[2], *d = rows[3];
+  for (int64_t i = 0; i < n; ++i)
+    to[i] += (weights[0] * a[i] + weights[1] * b[i]) + (weights[2] * c[i] + weights[3] * d[i]);
+}
+
+DISCREET_VECTOR_CLONES void add_four_weighted(const double* const* rows, const double* weights, int64_t n,
+                                              double* __restrict to) {
+  const double *a = rows[0], *b = rows[1], *c = rows[2], *d = rows[3];
+  for (int64_t i = 0; i < n; ++i)
+    to[i] += (weights[0] * a[i] + weights[1] * b[i]) + (weights[2] * c[i] + weights[3] * d[i]);
+}
+
+DISCREET_VECTOR_CLONES void add_weighted(const float* __restrict x, double weight, int64_t n,
+                                         double* __restrict to) {
+  for (int64_t i = 0; i < n; ++i) to[i] += weight * x[i];
+}
+
+DISCREET_VECTOR_CLONES void add_weighted(const double* __restrict x, double weight, int64_t n,
+                                         double* __restrict to) {
+  for (int64_t i = 0; i < n; ++i) to[i] += weight * x[i];
+}
+
 DISCREET_VECTOR_CLONES void add_normalised(const float* __restrict x, float mean, float scale,
                                            const float* __restrict y, int64_t n, double* __restrict to) {
   for (int64_t i = 0; i < n; ++i) to[i] += (x[i] - mean) * scale * y[i];
@@ -124,6 +149,34 @@ at::Tensor sums_over_middle(const at::Tensor& x) {
       for (; t + 4 <= count; t += 4)
         add_four_rows(sample + t * rows.stride(1), rows.stride(1), width, to + i * width);
       for (; t < count; ++t) add_row(sample + t * rows.stride(1), width, to + i * width);
+    }
+  });
+  return result;
+}
+
+template <typename Value>
+at::Tensor sum_of_weighted(const at::Tensor& x, const at::Tensor& weights) {
+  constexpr int64_t kColumns = 1024;  // of which the sums stay in the nearest cache
+  const at::Tensor dense = x.size(1) == 1 || x.stride(1) == 1 ? x : x.contiguous();
+  const at::Tensor all = weights.contiguous();
+  std::vector<const Value*> rows;
+  std::vector<double> of_rows;
+  for (int64_t i = 0; i < x.size(0); ++i) {
+    if (all.data_ptr<double>()[i] == 0) continue;
+    rows.push_back(dense.data_ptr<Value>() + i * dense.stride(0));
+    of_rows.push_back(all.data_ptr<double>()[i]);
+  }
+  at::Tensor result = at::zeros({x.size(1)}, weights.options());
+  auto* to = result.data_ptr<double>();
+  at::parallel_for(0, x.size(1), grain(static_cast<int64_t>(rows.size())), [&](int64_t first, int64_t last) {
+    for (int64_t begin = first; begin < last; begin += kColumns) {
+      const int64_t count = std::min(kColumns, last - begin);
+      size_t i = 0;
+      for (; i + 4 <= rows.size(); i += 4) {
+        const Value* four[] = {rows[i] + begin, rows[i + 1] + begin, rows[i + 2] + begin, rows[i + 3] + begin};
+        add_four_weighted(four, of_rows.data() + i, count, to + begin);
+      }
+      for (; i < rows.size(); ++i) add_weighted(rows[i] + begin, of_rows[i], count, to + begin);
     }
   });
   return result;
@@ -176,6 +229,11 @@ RowSums row_sums_and_dots(const at::Tensor& x, const at::Tensor& y) {
       sums_and_products(of_a + row * width, of_b + row * width, width, sums + row, dots + row);
   });
   return result;
+}
+
+at::Tensor weighted_sum(const at::Tensor& x, const at::Tensor& weights) {
+  if (x.scalar_type() == at::kFloat) return sum_of_weighted<float>(x, weights);
+  return sum_of_weighted<double>(x.to(at::kDouble), weights);
 }
 
 at::Tensor middle_sums(const at::Tensor& x) {

@@ -18,6 +18,10 @@ struct RowSums {
 };
 RowSums row_sums_and_dots(const at::Tensor& x, const at::Tensor& y);
 
+// x [n, m] float or double in the processor's memory, weights double [n] -> double [m]: the sum of the rows
+// times their weights. A row of weight 0 is not read.
+at::Tensor weighted_sum(const at::Tensor& x, const at::Tensor& weights);
+
 // x [n, t, m] -> [n, m]: sum over the middle, in double; where t is 1, the same numbers in their own type.
 at::Tensor middle_sums(const at::Tensor& x);
 

@@ -14,13 +14,17 @@ class WeightedRows {
   at::Tensor take(const at::Tensor& x) const;             // [samples, ...] -> [k, ...]
   // take(x) * weights, multiplied in double where a weight is so small that float would underflow.
   at::Tensor take_scaled(const at::Tensor& x) const;
-  // The sum of take_scaled(x) over the samples.
+  // The sum of take_scaled(x) over the samples, [...]: in double where x is in the processor's memory.
   at::Tensor sum(const at::Tensor& x) const;
-  bool tiny() const;  // whether there is such a weight
 
  private:
+  static constexpr double kTiny = 0x1p-60;
+
+  bool tiny() const { return least_ < kTiny; }
+
   int64_t begin_, end_;
-  at::Tensor weights_, index_;  // index_ undefined: all of them
+  at::Tensor all_, weights_, index_;  // index_ undefined: all of them
+  double least_ = 1;                  // of the weights that are not 0
 };
 
 }  // namespace discreet
