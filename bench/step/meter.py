@@ -1,6 +1,7 @@
-"""What rivals.py and jax_rival.py share: the clock, the memory, and the line of JSON that step_bench prints too."""
+"""What ours.py, rivals.py and jax_rival.py share: the clock, the memory, and the line of JSON that step_bench prints too."""
 import json
 import statistics
+import sys
 import time
 
 WARM_UP = 3
@@ -39,6 +40,17 @@ def measure(step, wanted, warm=lambda: None):
             warm()
             wall, processors, passed = [], [], 0
     return wall, processors
+
+
+def in_turns(step):
+    """Steps that standard input asks for, by numbers: each is answered with the seconds that so many took."""
+    for _ in range(WARM_UP):
+        step()
+    for line in sys.stdin:
+        start = time.perf_counter()
+        for _ in range(int(line)):
+            step()
+        print(time.perf_counter() - start, flush=True)
 
 
 def print_line(who, mode, model, trained, times, before):

@@ -33,6 +33,7 @@ using torch::Tensor;
 using Json = nlohmann::json;
 
 constexpr int kWarmUp = 3;
+constexpr int kEndless = 1 << 30;  // draws
 
 double seconds(clockid_t clock) {
   timespec now{};
@@ -93,7 +94,28 @@ std::vector<Tensor> trained(const Model& model) {
   return result;
 }
 
-Times private_steps(Case& c, int steps) {
+// How many steps to take, after those that warm up: so many, or as many as standard input asks for, by
+// numbers; each of these is answered with the seconds that so many steps took.
+class Pace {
+ public:
+  explicit Pace(std::optional<int> steps) : in_turns_(!steps), left_(kWarmUp + steps.value_or(0)) {}
+
+  // After a step.
+  bool goes_on(const Times& times) {
+    if (--left_ > 0 || !in_turns_) return left_ > 0;
+    if (asked_ > 0)
+      std::cout << std::accumulate(times.wall.end() - asked_, times.wall.end(), 0.0) << std::endl;
+    if (!(std::cin >> asked_) || asked_ < 1) return false;
+    left_ = asked_;
+    return true;
+  }
+
+ private:
+  const bool in_turns_;
+  int asked_ = 0, left_;
+};
+
+Times private_steps(Case& c, Pace pace) {
   torch::optim::SGD optimizer(trained(*c.model), c.learning_rate);
   discreet::PrivacyEngine engine(c.model, {.batch_size = c.batch,
                                            .sample_size = static_cast<double>(c.data.size()),
@@ -103,20 +125,21 @@ Times private_steps(Case& c, int steps) {
   engine.attach(optimizer);
   Times times;
   times.start();  // a step begins with its draw, which the iterator makes
-  for (const auto& batch : engine.loader(c.data, kWarmUp + steps)) {
+  for (const auto& batch : engine.loader(c.data, kEndless)) {
     optimizer.zero_grad();
     loss_of(engine.watch(c.model, batch.data), batch.target).backward();
     optimizer.step();
     times.stop();
+    if (!pace.goes_on(times)) break;
     times.start();
   }
   return times;
 }
 
-Times plain_steps(Case& c, int steps, bool drawn) {
+Times plain_steps(Case& c, Pace pace, bool drawn) {
   torch::optim::SGD optimizer(trained(*c.model), c.learning_rate);
   Times times;
-  for (int step = 0; step < kWarmUp + steps; ++step) {
+  do {
     times.start();
     const int64_t all = c.data.size();
     const Tensor rows = drawn ? torch::rand({all}).mul_(all).lt_(c.batch).nonzero().squeeze(1)
@@ -126,7 +149,7 @@ Times plain_steps(Case& c, int steps, bool drawn) {
     loss_of(c.model->forward(x), y).backward();
     optimizer.step();
     times.stop();
-  }
+  } while (pace.goes_on(times));
   return times;
 }
 
@@ -235,7 +258,7 @@ double quantile(std::vector<double> values, double q) {
   return values[static_cast<size_t>(q * static_cast<double>(values.size() - 1) + 0.5)];
 }
 
-int run(const std::string& path, const std::string& name, const std::string& mode, int steps) {
+int run(const std::string& path, const std::string& name, const std::string& mode, std::optional<int> steps) {
   const Json tasks = Json::parse(std::ifstream(path));
   for (const Json& task : tasks.at("models")) {
     if (task.at("name") != name) continue;
@@ -251,10 +274,12 @@ int run(const std::string& path, const std::string& name, const std::string& mod
     const double before = memory("VmRSS");
     c.model = step_bench::make_model(task);
     if (mode == "parts") {
-      print_parts(c, steps);
+      print_parts(c, steps.value_or(1));
       return 0;
     }
-    Times times = mode == "private" ? private_steps(c, steps) : plain_steps(c, steps, mode == "plain-drawn");
+    Times times = mode == "private" ? private_steps(c, Pace(steps))
+                                    : plain_steps(c, Pace(steps), mode == "plain-drawn");
+    if (!steps) return 0;
     for (auto* all : {&times.wall, &times.cpu}) all->erase(all->begin(), all->begin() + kWarmUp);
     int64_t numbers = 0;
     for (const Tensor& parameter : trained(*c.model)) numbers += parameter.numel();
@@ -262,7 +287,7 @@ int run(const std::string& path, const std::string& name, const std::string& mod
                       {"model", name},
                       {"mode", mode},
                       {"trained", numbers},
-                      {"steps", steps},
+                      {"steps", *steps},
                       {"median", quantile(times.wall, 0.5)},
                       {"lower", quantile(times.wall, 0.25)},
                       {"upper", quantile(times.wall, 0.75)},
@@ -280,15 +305,16 @@ int run(const std::string& path, const std::string& name, const std::string& mod
 
 int main(int argc, char** argv) {
   const std::string mode = argc > 3 ? argv[3] : "";
+  const bool in_turns = argc > 4 && std::string(argv[4]) == "turns";
   if (argc < 5 || (mode != "private" && mode != "plain" && mode != "plain-drawn" && mode != "parts") ||
-      std::atoi(argv[4]) < 1) {
+      (!in_turns && std::atoi(argv[4]) < 1)) {
     std::fprintf(stderr,
-                 "usage: step_bench TASK.json MODEL private|plain|plain-drawn|parts STEPS [THREADS]\n");
+                 "usage: step_bench TASK.json MODEL private|plain|plain-drawn|parts STEPS|turns [THREADS]\n");
     return 2;
   }
   if (argc > 5) at::set_num_threads(std::atoi(argv[5]));
   try {
-    return run(argv[1], argv[2], mode, std::atoi(argv[4]));
+    return run(argv[1], argv[2], mode, in_turns ? std::nullopt : std::optional<int>(std::atoi(argv[4])));
   } catch (const std::exception& error) {
     std::fprintf(stderr, "step_bench: %s\n", error.what());
     return 1;

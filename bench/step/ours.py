@@ -1,6 +1,6 @@
 """A private training step of ours from Python: the models of rivals.py, and one line of JSON as from there.
 
-usage: bench/step/ours.py TASK.json MODEL private STEPS|SECONDSs [THREADS]      with the built package in PYTHONPATH
+usage: bench/step/ours.py TASK.json MODEL private STEPS|SECONDSs|turns [THREADS]      with the built package in PYTHONPATH
 """
 import json
 import os
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 import discreet
 import rivals
-from meter import measure, memory, print_line
+from meter import in_turns, measure, memory, print_line
 
 
 def main():
@@ -45,6 +45,8 @@ def main():
         F.cross_entropy(model(data), target).backward()
         optimizer.step()
 
+    if wanted == "turns":
+        return in_turns(step)
     print_line("discreet-python", "private", name, sum(p.numel() for p in trained), measure(step, wanted), before)
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from meter import measure, memory, print_line
+from meter import in_turns, measure, memory, print_line
 
 
 def mlp(task):
@@ -206,6 +206,8 @@ def main():
         criterion(model(data), target).backward()
         optimizer.step()
 
+    if wanted == "turns":
+        return in_turns(step)
     print_line(who, "plain" if who == "plain" else "private", name, numbers, measure(step, wanted), before)
 
 

@@ -28,6 +28,7 @@ from .opacus_names import OpacusNames
 from .optimizer import before_each_step
 from .options import Clipping, Options
 from .reduction import look_at_loss, loss_in_progress
+from .structure import Structure
 from .watched import Call, Evaluating, WatchedForward, rows_of
 
 if TYPE_CHECKING:
@@ -182,6 +183,7 @@ class PrivacyEngine(OpacusNames):
         self._trained = [(parameter, name) for name, parameter in model.named_parameters() if parameter.requires_grad]
         independent = set(self._options.independent_buffers)
         self._buffers = {name: buffer for name, buffer in model.named_buffers() if name not in independent}
+        self._structure = Structure(model)
         self._engine = native.Engine(list(model.named_parameters()), list(model.named_buffers()),
                                      {**self._options.native(native.default_ledger), "evaluating": Evaluating(model)})
 
@@ -308,16 +310,15 @@ class PrivacyEngine(OpacusNames):
 
     def _check_model(self) -> None:
         """The engine knows tensors, so it has to hear of those that took the place of others."""
+        self._check_hooks()
+        if self._structure.is_the_same():
+            return
         now = list(self._model.parameters())
         if len(now) != len(self._parameters) or any(a is not b for a, b in zip(now, self._parameters)):
             known = {id(parameter) for parameter in self._parameters}
             name = next((name for name, parameter in self._model.named_parameters() if id(parameter) not in known), None)
             what = f"parameter '{name}' was added or replaced" if name else "a parameter was taken away"
             raise unsupported(f"{what} after the engine was made: make a new engine")
-        for parameter, name in self._trained:
-            if parameter._backward_hooks or getattr(parameter, "_post_accumulate_grad_hooks", None):
-                raise unsupported(f"a hook is registered on parameter '{name}', and it would not run: clipped sums are made past "
-                                  "it. Take it away, and change what the optimizer does instead")
         buffers = dict(self._model.named_buffers())
         for name, buffer in buffers.items():
             if name not in self._buffers and name not in self._options.independent_buffers:
@@ -331,6 +332,13 @@ class PrivacyEngine(OpacusNames):
                 raise unsupported(f"buffer '{name}' changed during training: it was replaced by another tensor, which "
                                   "would carry raw data into the model. Name it in independent_buffers if its updates "
                                   "do not depend on the data")
+        self._structure = Structure(self._model)
+
+    def _check_hooks(self) -> None:
+        for parameter, name in self._trained:
+            if parameter._backward_hooks or getattr(parameter, "_post_accumulate_grad_hooks", None):
+                raise unsupported(f"a hook is registered on parameter '{name}', and it would not run: clipped sums are made past "
+                                  "it. Take it away, and change what the optimizer does instead")
 
     def _put_back(self, name: str, buffer: Optional[torch.Tensor]) -> None:
         *path, own = name.split(".")

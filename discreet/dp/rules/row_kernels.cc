@@ -173,7 +173,8 @@ at::Tensor sum_of_weighted(const at::Tensor& x, const at::Tensor& weights) {
       const int64_t count = std::min(kColumns, last - begin);
       size_t i = 0;
       for (; i + 4 <= rows.size(); i += 4) {
-        const Value* four[] = {rows[i] + begin, rows[i + 1] + begin, rows[i + 2] + begin, rows[i + 3] + begin};
+        const Value* four[] = {rows[i] + begin, rows[i + 1] + begin, rows[i + 2] + begin,
+                               rows[i + 3] + begin};
         add_four_weighted(four, of_rows.data() + i, count, to + begin);
       }
       for (; i < rows.size(); ++i) add_weighted(rows[i] + begin, of_rows[i], count, to + begin);
