@@ -68,10 +68,11 @@ bench: configure
 	OMP_WAIT_POLICY=passive $(BUILD)/noise_bench
 
 # A private training step beside the rivals', with the libtorch that they use: under half an hour, likewise.
-bench-step: wheel
+bench-step: wheel configure
 	@tools/rivals $(BUILD)-wheel
 	cmake --build $(BUILD)-wheel --parallel $(JOBS) --target step_bench python
-	OMP_WAIT_POLICY=passive $(BUILD)-wheel/venv/bin/python bench/step/run.py $(BUILD)-wheel/step_bench $(BUILD)-wheel/steps
+	cmake --build $(BUILD) --parallel $(JOBS) --target step_bench
+	OMP_WAIT_POLICY=passive $(BUILD)-wheel/venv/bin/python bench/step/run.py $(BUILD)-wheel/step_bench $(BUILD)-wheel/steps --debian $(BUILD)/step_bench
 
 # How our step grows with the batch, the sequence, the vocabulary and the layers: ten minutes, likewise.
 bench-growth: wheel

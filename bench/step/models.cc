@@ -1,5 +1,7 @@
 #include "bench/step/models.h"
 
+#include <torch/version.h>
+
 #include <cmath>
 #include <stdexcept>
 #include <vector>
@@ -95,6 +97,16 @@ struct Adapted : nn::Module {
   nn::Linear linear, down{nullptr}, up{nullptr};
 };
 
+// Of [samples, heads, positions, numbers]; by hand on a libtorch that has no operation for it.
+Tensor attend(const Tensor& query, const Tensor& key, const Tensor& value) {
+#if TORCH_VERSION_MAJOR < 2
+  const double scale = 1 / std::sqrt(static_cast<double>(query.size(3)));
+  return (query * scale).matmul(key.transpose(2, 3)).softmax(3).matmul(value);
+#else
+  return at::scaled_dot_product_attention(query, key, value);
+#endif
+}
+
 struct Block : nn::Module {
   Block(int64_t width, int64_t heads_of, int64_t rank)
       : heads(heads_of),
@@ -111,8 +123,8 @@ struct Block : nn::Module {
     const auto apart = [&](const Tensor& t) {
       return t.view({t.size(0), t.size(1), heads, -1}).transpose(1, 2);
     };
-    const Tensor attended = at::scaled_dot_product_attention(apart(query->forward(y)), apart(key->forward(y)),
-                                                             apart(value->forward(y)));
+    const Tensor attended =
+        attend(apart(query->forward(y)), apart(key->forward(y)), apart(value->forward(y)));
     x = x + joined->forward(attended.transpose(1, 2).flatten(2));
     return x + narrow->forward(torch::gelu(wide->forward(between->forward(x))));
   }

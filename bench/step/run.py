@@ -1,10 +1,12 @@
 """A private training step beside a plain one: ours and the rivals', all models of task.json, in one run on one machine.
 
 usage: bench/step/run.py PATH-OF-step_bench OUT-FOLDER [--models a,b] [--rounds N]
-                         [--who discreet,discreet-python,plain,opacus,...,jax] [--seconds S] [--threads T] [--timeout S] [--jax PYTHON] [--markdown FILE]
+                         [--who discreet,discreet-python,plain,opacus,...,jax] [--seconds S] [--threads T] [--timeout S] [--jax PYTHON] [--debian PATH-OF-step_bench]
+                         [--markdown FILE]
 
 Run by the Python that has torch (the same libtorch that step_bench is linked with), opacus, fastDP (optional) and
-matplotlib; JAX Privacy has a Python of its own: make bench-step. One process for each case, and the cases of a model
+matplotlib; JAX Privacy has a Python of its own, and a step_bench that is linked with Debian's libtorch may be measured as
+well: make bench-step. One process for each case, and the cases of a model
 one after another in each round, so that a disturbance meets all of them. A case that fails, or whose processes took
 longer than half the timeout together, is not repeated.
 Writes steps.json (every process's line), steps.md (the table for people) and steps.png, and prints for each model:
@@ -40,8 +42,10 @@ def others_load(seconds=0.5):
 
 
 def cases_of(who):
-    """discreet stands for three, jax for two; ours from Python is apart."""
-    both = {"discreet": [("discreet", "plain"), DRAWN, OURS], "jax": [("jax-plain", "plain"), ("jax-privacy", "private")]}
+    """discreet stands for three, jax and discreet-debian for two; ours from Python is apart."""
+    both = {"discreet": [("discreet", "plain"), DRAWN, OURS],
+            "discreet-debian": [("discreet-debian", "plain"), ("discreet-debian", "private")],
+            "jax": [("jax-plain", "plain"), ("jax-privacy", "private")]}
     return both.get(who) or [(who, "plain" if who.endswith("plain") else "private")]
 
 
@@ -63,8 +67,8 @@ def run(command, timeout):
 def one(options, who, mode, model, steps):
     """steps: a number; for rivals also seconds, as "2s"."""
     threads = [str(options.threads)] if options.threads else []
-    if who == "discreet":
-        program, as_ = [options.bench], mode
+    if who in ("discreet", "discreet-debian"):
+        program, as_ = [options.bench if who == "discreet" else options.debian], mode
     elif who == FROM_PYTHON[0]:
         program, as_ = [sys.executable, str(HERE / "ours.py")], mode
     elif who.startswith("jax"):
@@ -78,7 +82,7 @@ def one(options, who, mode, model, steps):
 def measure(options, case, model, steps):
     """One round of a case. steps: remembers how many of ours fill the time, found by a first look of two, which stands
     where two are enough. -> a line"""
-    if case[0] != "discreet":
+    if case[0] not in ("discreet", "discreet-debian"):
         return one(options, *case, model, f"{options.seconds:g}s")
     if case not in steps:
         look = one(options, *case, model, 2)
@@ -122,13 +126,15 @@ def main():
     parser.add_argument("--threads", type=int)
     parser.add_argument("--timeout", type=float, default=120, help="of a process")
     parser.add_argument("--jax", type=pathlib.Path, help="the Python with JAX Privacy; jax/bin/python near step_bench")
+    parser.add_argument("--debian", help="a step_bench that is linked with Debian's libtorch")
     parser.add_argument("--markdown", type=pathlib.Path, help="where to write the table; OUT-FOLDER/steps.md")
     options = parser.parse_args()
     os.environ["PYTHONPATH"] = str(pathlib.Path(options.bench).parent / "python")
     options.jax = options.jax or pathlib.Path(options.bench).parent / "jax/bin/python"
     known = [task["name"] for task in json.loads((HERE / "task.json").read_text())["models"]]
     models = options.models.split(",") if options.models else known
-    cases = [case for who in options.who.split(",") for case in cases_of(who)]
+    everyone = options.who.split(",") + (["discreet-debian"] if options.debian else [])
+    cases = [case for who in everyone for case in cases_of(who)]
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as compiled:  # JAX compiles a case once, not once a round
         os.environ["JAX_COMPILATION_CACHE_DIR"] = compiled

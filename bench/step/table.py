@@ -5,7 +5,8 @@ RIVALS = ("opacus", "opacus-ghost", "fastdp", "jax-privacy")
 OURS = ("discreet", "private")
 FROM_PYTHON = ("discreet-python", "private")
 DRAWN = ("discreet", "plain-drawn")  # plain training on Poisson draws, whose sizes differ as a private step's do
-PLAIN = {"discreet": "discreet", "jax-privacy": "jax-plain"}  # whose plain step is a private one's own; else "plain"
+DEBIAN = ("discreet-debian", "private")
+PLAIN = {"discreet": "discreet", "discreet-debian": "discreet-debian", "jax-privacy": "jax-plain"}  # whose plain step is a private one's own; else "plain"
 
 
 def plain_of(who):
@@ -53,9 +54,9 @@ def show(made):
         print(f"\n{model}")
         for (who, mode), s in of.items():
             if "failed" in s:
-                print(f"  {who:13} {mode:8} failed: {s['failed'][:90]}")
+                print(f"  {who:15} {mode:11} failed: {s['failed'][:90]}")
                 continue
-            line = f"  {who:13} {mode:8} {s['ms']:9.1f} ms ({s['low']:.1f} to {s['high']:.1f}) {s['mib']:8.0f} MiB"
+            line = f"  {who:15} {mode:11} {s['ms']:9.1f} ms ({s['low']:.1f} to {s['high']:.1f}) {s['mib']:8.0f} MiB"
             times = ratio(of, (who, mode), plain_of(who))
             if mode == "private" and times:
                 cpu = ratio(of, (who, mode), plain_of(who), "cpu_ms")
@@ -93,6 +94,10 @@ def markdown(made, threads, rounds):
     python = [f"{model} {ratio(of, FROM_PYTHON, OURS):.2f}" for model, of in made.items() if ratio(of, FROM_PYTHON, OURS)]
     if python:
         lines += ["", "Ours from Python over ours from C++: " + ", ".join(python) + "."]
+    debian = [f"{model} {of[DEBIAN]['ms']:.1f} beside {of[plain_of(DEBIAN[0])]['ms']:.1f} ms"
+              for model, of in made.items() if ratio(of, DEBIAN, plain_of(DEBIAN[0]))]
+    if debian:
+        lines += ["", "Ours beside plain with Debian's libtorch, in the same run: " + ", ".join(debian) + "."]
     if failures:
         lines += ["", "Not measured: " + "; ".join(failures) + "."]
     return "\n".join(lines) + "\n"
