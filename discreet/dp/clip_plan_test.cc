@@ -237,6 +237,20 @@ TEST_F(EnginePlan, ReleasesNothing) {
   EXPECT_EQ(made->steps(), 1);
 }
 
+// Its forward pass is one more way in.
+TEST_F(EnginePlan, IsNoWayForRawDataIntoTheModel) {
+  const auto made = engine();
+  const auto forward = [&](Tensor x) {
+    net->first->bias.variable_data().fill_(x.abs().sum().item<float>());
+    return net->forward(x);
+  };
+  const auto loss_of = [](Tensor out, Tensor y) { return torch::cross_entropy_loss(out, y); };
+  EXPECT_THAT(message_of([&] { made->plan(forward, loss_of, data.x_, data.y_); }),
+              HasSubstr("'first.bias' was written"));
+  Loader loader = made->loader(data, 1);
+  EXPECT_THAT(message_of([&] { loader.begin(); }), HasSubstr("make the model anew"));
+}
+
 TEST_F(EnginePlan, FollowsTheOption) {
   PrivacyOptions options = usual();
   options.norm_way = NormWay::kDirect;

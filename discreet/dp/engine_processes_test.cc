@@ -394,6 +394,7 @@ TEST(EngineProcesses, DisagreementsStopAllBeforeTheFirstDraw) {
       {"adaptive_clipping.target_quantile, adaptive_clipping.learning_rate, "
        "adaptive_clipping.count_noise_multiplier",
        [](PrivacyOptions& o) { o.adaptive_clipping.emplace(); }},
+      {"unaccounted", [](PrivacyOptions& o) { o.unaccounted = true; }},
       {"steps_before", [](PrivacyOptions& o) { o.steps_before = 1; }},
       {"placement", [](PrivacyOptions& o) { o.placement = Placement::kPartOnEach; }},
       {"ledger_steps", [](PrivacyOptions& o) { o.ledger_steps = 9; }},

@@ -424,6 +424,19 @@ def test_a_model_that_answers_otherwise_in_evaluation_mode():
     assert model.training and model.dropout.training
 
 
+def test_an_interrupt_on_the_way_into_evaluation_mode():
+    class Interrupted(nn.Dropout):
+        def __setattr__(self, name, value):
+            if name == "training" and not value and self.training:
+                raise KeyboardInterrupt
+            super().__setattr__(name, value)
+
+    model = nn.Sequential(nn.Dropout(0.1), nn.Linear(6, 3), Interrupted(0.1), nn.Dropout(0.1))
+    with pytest.raises(KeyboardInterrupt):
+        trained_once(model, torch.randn(ROWS, 6))
+    assert all(module.training for module in model.modules())
+
+
 def test_a_batch_too_small_to_be_compared_in_halves_is_not_the_last_one_looked_at():
     model = Divides("rows")
     unaccounted(model, batch_size=ROWS, clip=1.0)
