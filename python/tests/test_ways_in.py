@@ -424,17 +424,21 @@ def test_a_model_that_answers_otherwise_in_evaluation_mode():
     assert model.training and model.dropout.training
 
 
-def test_an_interrupt_on_the_way_into_evaluation_mode():
+@pytest.mark.parametrize("back", [False, True])
+def test_an_interrupt_on_the_way_into_evaluation_mode_and_back(back):
     class Interrupted(nn.Dropout):
         def __setattr__(self, name, value):
-            if name == "training" and not value and self.training:
-                raise KeyboardInterrupt
+            before = self.__dict__.get(name)
             super().__setattr__(name, value)
+            if name == "training" and before not in (None, value) and value == back and not came:
+                came.append(value)
+                raise KeyboardInterrupt
 
+    came = []
     model = nn.Sequential(nn.Dropout(0.1), nn.Linear(6, 3), Interrupted(0.1), nn.Dropout(0.1))
     with pytest.raises(KeyboardInterrupt):
         trained_once(model, torch.randn(ROWS, 6))
-    assert all(module.training for module in model.modules())
+    assert came and all(module.training for module in model.modules())
 
 
 def test_a_batch_too_small_to_be_compared_in_halves_is_not_the_last_one_looked_at():
