@@ -3,7 +3,7 @@ BUILD ?= build
 JOBS ?= $(shell nproc)
 DEMO := $(BUILD)/demo
 
-.PHONY: demo test program configure setup soak mutation sanitize wheel test-wheel python-wheel bench bench-step bench-growth format format-check install clean
+.PHONY: demo test program configure setup soak mutation sanitize wheel test-wheel python-wheel bench bench-step bench-turns bench-growth format format-check install clean
 
 demo: program
 	@rm -rf $(DEMO)/fashion-mnist.discreet $(DEMO)/fashion-mnist.owner.html $(DEMO)/fashion-mnist.discreet.run
@@ -73,6 +73,12 @@ bench-step: wheel configure
 	cmake --build $(BUILD)-wheel --parallel $(JOBS) --target step_bench python
 	cmake --build $(BUILD) --parallel $(JOBS) --target step_bench
 	OMP_WAIT_POLICY=passive $(BUILD)-wheel/venv/bin/python bench/step/run.py $(BUILD)-wheel/step_bench $(BUILD)-wheel/steps --debian $(BUILD)/step_bench
+
+# Ours and plain, from C++ and from Python, in turns: ten minutes, likewise.
+bench-turns: wheel
+	@tools/rivals $(BUILD)-wheel
+	cmake --build $(BUILD)-wheel --parallel $(JOBS) --target step_bench python
+	$(BUILD)-wheel/venv/bin/python bench/step/turns.py $(BUILD)-wheel/step_bench
 
 # How our step grows with the batch, the sequence, the vocabulary and the layers: ten minutes, likewise.
 bench-growth: wheel

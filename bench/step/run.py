@@ -76,7 +76,7 @@ def one(options, who, mode, model, steps):
     else:
         program, as_ = [sys.executable, str(HERE / "rivals.py")], who
     line = run([*program, str(HERE / "task.json"), model, as_, str(steps), *threads], options.timeout)
-    return {"who": who, "mode": mode, "model": model, **line}
+    return {**line, "who": who, "mode": mode, "model": model}
 
 
 def measure(options, case, model, steps):
@@ -131,7 +131,7 @@ def main():
     options = parser.parse_args()
     os.environ["PYTHONPATH"] = str(pathlib.Path(options.bench).parent / "python")
     options.jax = options.jax or pathlib.Path(options.bench).parent / "jax/bin/python"
-    known = [task["name"] for task in json.loads((HERE / "task.json").read_text())["models"]]
+    known = [task["name"] for task in json.loads((HERE / "task.json").read_text())["models"] if not task.get("aside")]
     models = options.models.split(",") if options.models else known
     everyone = options.who.split(",") + (["discreet-debian"] if options.debian else [])
     cases = [case for who in everyone for case in cases_of(who)]
