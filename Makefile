@@ -78,7 +78,7 @@ bench-step: wheel configure
 bench-turns: wheel
 	@tools/rivals $(BUILD)-wheel
 	cmake --build $(BUILD)-wheel --parallel $(JOBS) --target step_bench python
-	$(BUILD)-wheel/venv/bin/python bench/step/turns.py $(BUILD)-wheel/step_bench
+	$(BUILD)-wheel/venv/bin/python bench/step/turns.py $(BUILD)-wheel/step_bench $(BUILD)-wheel/steps
 
 # How our step grows with the batch, the sequence, the vocabulary and the layers: ten minutes, likewise.
 bench-growth: wheel

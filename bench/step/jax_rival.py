@@ -25,7 +25,7 @@ from jax import numpy as jnp  # noqa: E402
 from jax_privacy import batch_selection, clipping, noise_addition  # noqa: E402
 
 from jax_models import MODELS, Parameters  # noqa: E402
-from meter import forget_peak, measure, memory, print_line  # noqa: E402
+from meter import forget_peak, in_turns, measure, memory, print_line  # noqa: E402
 
 # The microbatch with which the library was fastest of 1, 8, 32 and the whole batch. In a loop over microbatches XLA's
 # convolutions on processors are ten times as slow; all else is bound by the memory of the samples' gradients.
@@ -113,6 +113,8 @@ def main():
         now[:] = compiled(*now, frozen, xs, ys, next(drawn))
         jax.block_until_ready(now)
 
+    if wanted == "turns":
+        return in_turns(whole)
     times = measure(whole, wanted, forget_peak)
     print_line(who, "plain" if who == "jax-plain" else "private", name, numbers, times, before)
 
