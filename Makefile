@@ -74,7 +74,7 @@ bench-step: wheel configure
 	cmake --build $(BUILD) --parallel $(JOBS) --target step_bench
 	OMP_WAIT_POLICY=passive $(BUILD)-wheel/venv/bin/python bench/step/run.py $(BUILD)-wheel/step_bench $(BUILD)-wheel/steps --debian $(BUILD)/step_bench
 
-# Ours and plain, from C++ and from Python, in turns: ten minutes, likewise.
+# Ours, plain ones and the rivals', from C++ and from Python, in turns: half an hour, likewise.
 bench-turns: wheel
 	@tools/rivals $(BUILD)-wheel
 	cmake --build $(BUILD)-wheel --parallel $(JOBS) --target step_bench python

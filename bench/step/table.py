@@ -6,7 +6,8 @@ OURS = ("discreet", "private")
 FROM_PYTHON = ("discreet-python", "private")
 DRAWN = ("discreet", "plain-drawn")  # plain training on Poisson draws, whose sizes differ as a private step's do
 DEBIAN = ("discreet-debian", "private")
-PLAIN = {"discreet": "discreet", "discreet-debian": "discreet-debian", "jax-privacy": "jax-plain"}  # whose plain step is a private one's own; else "plain"
+# Whose plain step is a private one's own; else "plain".
+PLAIN = {"discreet": "discreet", "discreet-debian": "discreet-debian", "jax-privacy": "jax-plain"}
 
 
 def plain_of(who):

@@ -22,7 +22,8 @@ import sys
 
 HERE = pathlib.Path(__file__).parent
 # Contestants: who computes, the program's word for it, and whose plain step theirs is compared with.
-WHO = {"plain": ("step_bench", "plain", None), "private": ("step_bench", "private", "plain"),
+WHO = {"plain": ("step_bench", "plain", None), "plain-drawn": ("step_bench", "plain-drawn", None),
+       "private": ("step_bench", "private", "plain"),
        "python-plain": ("rivals.py", "plain", None), "python-private": ("ours.py", "private", "python-plain"),
        "opacus": ("rivals.py", "opacus", "python-plain"), "opacus-ghost": ("rivals.py", "opacus-ghost", "python-plain"),
        "fastdp": ("rivals.py", "fastdp", "python-plain"), "jax-plain": ("jax_rival.py", "jax-plain", None),
@@ -87,7 +88,10 @@ def measure(model, options):
         running[name], counts[name], turns[name] = contestant, max(1, round(1e3 * options.seconds / look)), []
     for turn in range(options.turns):
         for name in list(running) if turn % 2 == 0 else reversed(running):
-            turns[name].append(running[name].step(counts[name], options.timeout))
+            try:
+                turns[name].append(running[name].step(counts[name], options.timeout))
+            except Stopped as error:
+                raise SystemExit(f"turns.py: {name} on {model}: {error}") from None
     for contestant in running.values():
         contestant.end()
     return turns, failed
@@ -116,6 +120,8 @@ def show(model, turns, failed):
         plain = WHO[name][2]
         if plain in turns:
             line += f"   over its plain {words(ratio(turns, name, plain))}"
+        if name == "private" and "plain-drawn" in turns:
+            line += f"   over one on Poisson draws {words(ratio(turns, name, 'plain-drawn'))}"
         if name in RIVALS and "private" in turns:
             line += f"   ours over it {words(ratio(turns, 'private', name))}"
         print(line)
@@ -158,6 +164,9 @@ def main():
     parser.add_argument("--timeout", type=float, default=60, help="of a turn, the first step and its preparation among them")
     parser.add_argument("--jax", type=pathlib.Path, help="the Python with JAX Privacy; jax/bin/python near step_bench")
     options = parser.parse_args()
+    for name in options.who:
+        if name not in WHO:
+            parser.error(f"--who: no contestant '{name}'; there are {', '.join(WHO)}")
     os.environ["PYTHONPATH"] = str(pathlib.Path(options.bench).parent / "python")
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     options.jax = options.jax or pathlib.Path(options.bench).parent / "jax/bin/python"

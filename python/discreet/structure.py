@@ -13,8 +13,8 @@ class Structure:
         self._parts = [(module, [tuple(held.values()) for held in _held_by(module)]) for module in model.modules()]
 
     def is_the_same(self) -> bool:
-        return all(len(now) == len(before) and all(map(operator.is_, now.values(), before))
-                   for module, all_before in self._parts for now, before in zip(_held_by(module), all_before))
+        return all(len(held) == len(before) and all(map(operator.is_, held.values(), before))
+                   for module, all_before in self._parts for held, before in zip(_held_by(module), all_before))
 
 
 def _held_by(module: torch.nn.Module) -> list[dict[str, Any]]:
