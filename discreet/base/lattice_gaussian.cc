@@ -144,21 +144,27 @@ class LatticeNoise {
 
 template <class T>
 void require_finite(std::span<const T> values) {
-  if (all_finite(values)) return;
-  const auto bad =
-      std::find_if_not(values.begin(), values.end(), [](T value) { return std::isfinite(value); });
-  throw Error(ErrorKind::kInvalidArgument,
-              "value " + std::to_string(bad - values.begin()) +
-                  " of the sum is not finite: noise is added to finite sums only");
+  if (!all_finite(values))
+    throw Error(ErrorKind::kInvalidArgument,
+                "a value of the sum is not finite: noise is added to finite sums only");
+}
+
+// The values from `begin` on come near while others are worked at.
+template <class T>
+void fetch(std::span<const T> values, size_t begin) {
+  constexpr size_t kLine = 64 / sizeof(T);
+  for (size_t i = begin; i < std::min(begin + kBlock, values.size()); i += kLine)
+    __builtin_prefetch(values.data() + i);
 }
 
 // after(block): what else is done with a block of values that have got their noise.
 template <class T, class After>
 void add(RandomStream& random, double stddev, std::span<T> values, Precision first, const After& after) {
   LatticeNoise<T> noise(random, stddev, first);
-  require_finite(std::span<const T>(values));
   for (size_t begin = 0; begin < values.size(); begin += kBlock) {
     const auto block = values.subspan(begin, std::min(kBlock, values.size() - begin));
+    fetch(std::span<const T>(values), begin + kBlock);
+    require_finite(std::span<const T>(block));
     noise.add(block);
     after(block);
   }
@@ -176,11 +182,13 @@ constexpr auto kNothing = [](auto) {};
 }  // namespace
 
 void add_lattice_gaussian(RandomStream& random, double stddev, std::span<double> values, Precision first) {
+  require_finite(std::span<const double>(values));
   add(random, stddev, values, first, kNothing);
 }
 
 void add_lattice_gaussian(RandomStream& random, double stddev, std::span<float> values, Precision first) {
   require_stddev_for_floats(stddev);
+  require_finite(std::span<const float>(values));
   add(random, stddev, values, first, kNothing);
 }
 
@@ -217,6 +225,7 @@ void release(RandomStream& random, double stddev, double factor, std::span<float
   for (size_t begin = 0; begin < released.size(); begin += block.size()) {
     const auto values = std::span(block).first(std::min(block.size(), released.size() - begin));
     load(begin, values);
+    internal::require_finite(std::span<const double>(values));
     noise.add(values);
     multiply(values, factor, released.subspan(begin, values.size()));
   }
@@ -234,8 +243,8 @@ void require_factor(double factor, bool sizes_equal) {
 void release_lattice_gaussian(RandomStream& random, double stddev, std::span<const double> sums,
                               double factor, std::span<float> released) {
   require_factor(factor, released.size() == sums.size());
-  internal::require_finite(sums);
   release(random, stddev, factor, released, [&](size_t begin, std::span<double> block) {
+    internal::fetch(sums, begin + internal::kBlock);
     std::copy_n(sums.data() + begin, block.size(), block.data());
   });
 }
@@ -243,9 +252,8 @@ void release_lattice_gaussian(RandomStream& random, double stddev, std::span<con
 void release_lattice_gaussian(RandomStream& random, double stddev, std::span<const float> sums,
                               std::span<const float> more, double factor, std::span<float> released) {
   require_factor(factor, released.size() == sums.size() && more.size() == sums.size());
-  internal::require_finite(sums);
-  internal::require_finite(more);
   release(random, stddev, factor, released, [&](size_t begin, std::span<double> block) {
+    for (const std::span<const float> each : {sums, more}) internal::fetch(each, begin + internal::kBlock);
     add_floats(sums.subspan(begin, block.size()), more.subspan(begin, block.size()), block);
   });
 }

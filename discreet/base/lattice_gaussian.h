@@ -39,7 +39,8 @@ void add_lattice_gaussian(RandomStream& random, double stddev, std::span<double>
 void add_lattice_gaussian(RandomStream& random, double stddev, std::span<float> values);
 
 // released[i] = (what the first gives for sums[i]) * factor, rounded to the nearest float; sums stay as they
-// are. factor: finite; sizes equal; else kInvalidArgument.
+// are. factor: finite; sizes equal; else kInvalidArgument. So for a sum that is not finite; what was written
+// until there is no release then.
 void release_lattice_gaussian(RandomStream& random, double stddev, std::span<const double> sums,
                               double factor, std::span<float> released);
 

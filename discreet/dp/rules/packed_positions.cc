@@ -86,7 +86,7 @@ HWY_INLINE void add_products(std::index_sequence<kAt...>, std::index_sequence<kP
   const int64_t at = column * static_cast<int64_t>(hn::Lanes(d));
   const Vector other[kAcross] = {hn::LoadU(d, others[kAt] + at)...};
   ((sums[kPlace] =
-        hn::MulAdd(hn::Set(d, rows[kPlace / kAcross][column]), other[kPlace % kAcross], sums[kPlace])),
+        hn::MulAdd(hn::Set(d, rows[kPlace / kAcross][at]), other[kPlace % kAcross], sums[kPlace])),
    ...);
 }
 
@@ -132,7 +132,10 @@ void multiply(const PositionRows& x, const float* packed, int64_t width, int64_t
         const int64_t last = std::min(i + kHigh, end);
         if (last <= j) continue;  // all above the diagonal
         const float* rows[kRows];
-        for (int64_t k = 0; k < kHigh; ++k) rows[k] = x.first + std::min(i + k, end - 1) * x.step;
+        for (int64_t k = 0; k < kHigh; ++k) {
+          const int64_t row = std::min(i + k, end - 1);
+          rows[k] = packed + row / step * x.columns * step + row % step;
+        }
         const float* others = packed + j * x.columns;
         float* tile = products + (i - begin) * width + j;
         const int64_t across = std::min(kWide, (last - j + step - 1) / step);
