@@ -3,7 +3,7 @@ BUILD ?= build
 JOBS ?= $(shell nproc)
 DEMO := $(BUILD)/demo
 
-.PHONY: demo test program configure setup soak mutation sanitize wheel test-wheel python-wheel bench bench-step bench-turns bench-growth format format-check install clean
+.PHONY: demo test program configure setup soak mutation sanitize wheel test-wheel python-wheel bench bench-step bench-growth format format-check install clean
 
 demo: program
 	@rm -rf $(DEMO)/fashion-mnist.discreet $(DEMO)/fashion-mnist.owner.html $(DEMO)/fashion-mnist.discreet.run
@@ -67,18 +67,12 @@ bench: configure
 	$(BUILD)/peers/bin/python bench/accounting.py $(BUILD)/accounting_bench
 	OMP_WAIT_POLICY=passive $(BUILD)/noise_bench
 
-# A private training step beside the rivals', with the libtorch that they use: under half an hour, likewise.
+# A private training step beside plain ones and the rivals', with the libtorch that they use: half an hour, likewise.
 bench-step: wheel configure
 	@tools/rivals $(BUILD)-wheel
 	cmake --build $(BUILD)-wheel --parallel $(JOBS) --target step_bench python
 	cmake --build $(BUILD) --parallel $(JOBS) --target step_bench
-	OMP_WAIT_POLICY=passive $(BUILD)-wheel/venv/bin/python bench/step/run.py $(BUILD)-wheel/step_bench $(BUILD)-wheel/steps --debian $(BUILD)/step_bench
-
-# Ours, plain ones and the rivals', from C++ and from Python, in turns: half an hour, likewise.
-bench-turns: wheel
-	@tools/rivals $(BUILD)-wheel
-	cmake --build $(BUILD)-wheel --parallel $(JOBS) --target step_bench python
-	$(BUILD)-wheel/venv/bin/python bench/step/turns.py $(BUILD)-wheel/step_bench $(BUILD)-wheel/steps
+	$(BUILD)-wheel/venv/bin/python bench/step/run.py $(BUILD)-wheel/step_bench $(BUILD)-wheel/steps --debian $(BUILD)/step_bench
 
 # How our step grows with the batch, the sequence, the vocabulary and the layers: ten minutes, likewise.
 bench-growth: wheel

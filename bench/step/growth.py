@@ -58,8 +58,12 @@ class Bench:
 
     def noise(self, task, steps):
         """Its share of a private step."""
-        lines = [line for line in self(task, "parts", steps).splitlines() if " ms" in line]
-        return sum(float(line.split()[0]) for line in lines if line.endswith(" noise")) / float(lines[-1].split()[0])
+        lines = self(task, "parts", steps).splitlines()
+
+        def of(name):
+            return sum(float(line.split()[0]) for line in lines if line.endswith(" " + name))
+
+        return of("noise") / of("all")
 
 
 def measure(bench, task, steps, rounds):

@@ -1,6 +1,6 @@
-"""Seconds of a training step of JAX, plain or private by JAX Privacy, and the memory it takes: one case, as rivals.py.
+"""Training steps of JAX, plain or private by JAX Privacy, in turns: one case, as rivals.py.
 
-usage: bench/step/jax_rival.py TASK.json MODEL jax-plain|jax-privacy STEPS|SECONDSs [THREADS]
+usage: bench/step/jax_rival.py TASK.json MODEL jax-plain|jax-privacy turns [THREADS]
 
 The models of task.json in plain JAX, compiled as one function a step: gather, gradient, noise, SGD. Images are
 [row, column, channel], which JAX prefers. Private: JAX Privacy's clipped_grad, gaussian_privatizer, Poisson sampling.
@@ -8,7 +8,7 @@ Compiled shapes are fixed, so a draw's indices are padded to the expected size a
 draw, one in 700, is truncated: the library's truncated_batch_size, which it accounts for); it gives padding no weight
 and skips microbatches of nothing else. Its private steps are compared with JAX's plain ones.
 Compilation is not a step: neither its time nor its memory counts (JAX_COMPILATION_CACHE_DIR keeps it for the next
-process). Prints one line of JSON.
+process).
 """
 import json
 import math
@@ -25,7 +25,7 @@ from jax import numpy as jnp  # noqa: E402
 from jax_privacy import batch_selection, clipping, noise_addition  # noqa: E402
 
 from jax_models import MODELS, Parameters  # noqa: E402
-from meter import forget_peak, in_turns, measure, memory, print_line  # noqa: E402
+from meter import forget_peak, in_turns, memory  # noqa: E402
 
 # The microbatch with which the library was fastest of 1, 8, 32 and the whole batch. In a loop over microbatches XLA's
 # convolutions on processors are ten times as slow; all else is bound by the memory of the samples' gradients.
@@ -83,7 +83,7 @@ def draws(who, task, rows, random):
 
 
 def main():
-    path, name, who, wanted = sys.argv[1:5]
+    path, name, who = sys.argv[1:4]
     with open(path) as file:
         tasks = json.load(file)
     task = next(task for task in tasks["models"] if task["name"] == name)
@@ -113,10 +113,7 @@ def main():
         now[:] = compiled(*now, frozen, xs, ys, next(drawn))
         jax.block_until_ready(now)
 
-    if wanted == "turns":
-        return in_turns(whole)
-    times = measure(whole, wanted, forget_peak)
-    print_line(who, "plain" if who == "jax-plain" else "private", name, numbers, times, before)
+    in_turns(whole, numbers, before, forget_peak)
 
 
 if __name__ == "__main__":

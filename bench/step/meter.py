@@ -1,11 +1,9 @@
-"""What ours.py, rivals.py and jax_rival.py share: the clock, the memory, and the line of JSON that step_bench prints too."""
+"""What ours.py, rivals.py and jax_rival.py share: the memory, and the turns that step_bench takes too."""
 import json
-import statistics
 import sys
 import time
 
 WARM_UP = 3
-LEAST, MOST = 2, 200  # steps, where seconds are asked for
 
 
 def memory(name):
@@ -20,43 +18,16 @@ def forget_peak():
         file.write("5")
 
 
-def measure(step, wanted, warm=lambda: None):
-    """Seconds of each step(), by the clock and of processors, after those that do not count and then warm().
-
-    wanted: a number of steps, or "2s" for as many as fill two seconds. Where one step takes longer than that, one
-    that does not count is enough.
-    """
-    limit = float(wanted[:-1]) if wanted.endswith("s") else None
-    least, most = (LEAST, MOST) if limit is not None else (int(wanted), int(wanted))
-    wall, processors = [], []
-    passed = -WARM_UP
-    while passed < least or (passed < most and sum(wall) < limit):
-        start, start_cpu = time.perf_counter(), time.process_time()
-        step()
-        wall.append(time.perf_counter() - start)
-        processors.append(time.process_time() - start_cpu)
-        passed += 1
-        if passed <= 0 and (passed == 0 or (limit is not None and wall[-1] > limit)):
-            warm()
-            wall, processors, passed = [], [], 0
-    return wall, processors
-
-
-def in_turns(step):
-    """Steps that standard input asks for, by numbers: each is answered with the seconds that so many took."""
+def in_turns(step, trained, before, warm=lambda: None):
+    """Steps that warm up, then warm(), a line of JSON (how many numbers are trained; before: MiB that the process had
+    before the model was made), and steps that standard input asks for, by numbers: each is answered with the seconds
+    that so many took."""
     for _ in range(WARM_UP):
         step()
+    warm()
+    print(json.dumps({"trained": trained, "before_mib": before}), flush=True)
     for line in sys.stdin:
         start = time.perf_counter()
         for _ in range(int(line)):
             step()
         print(time.perf_counter() - start, flush=True)
-
-
-def print_line(who, mode, model, trained, times, before):
-    """before: MiB that the process had before the model was made."""
-    wall, processors = times
-    lower, median, upper = statistics.quantiles(wall, n=4, method="inclusive") if len(wall) > 1 else wall * 3
-    print(json.dumps({"who": who, "model": model, "mode": mode, "trained": trained, "steps": len(wall),
-                      "median": median, "lower": lower, "upper": upper, "cpu": statistics.median(processors),
-                      "peak_mib": memory("VmHWM"), "rise_mib": memory("VmHWM") - before}))

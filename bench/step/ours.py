@@ -1,6 +1,6 @@
-"""A private training step of ours from Python: the models of rivals.py, and one line of JSON as from there.
+"""Private training steps of ours from Python, in turns: the models of rivals.py.
 
-usage: bench/step/ours.py TASK.json MODEL private STEPS|SECONDSs|turns [THREADS]      with the built package in PYTHONPATH
+usage: bench/step/ours.py TASK.json MODEL private turns [THREADS]      with the built package in PYTHONPATH
 """
 import json
 import os
@@ -12,11 +12,11 @@ from torch.nn import functional as F
 
 import discreet
 import rivals
-from meter import in_turns, measure, memory, print_line
+from meter import in_turns, memory
 
 
 def main():
-    path, name, _, wanted = sys.argv[1:5]
+    path, name = sys.argv[1:3]
     if len(sys.argv) > 5:
         torch.set_num_threads(int(sys.argv[5]))
     tasks = json.loads(pathlib.Path(path).read_text())
@@ -45,9 +45,7 @@ def main():
         F.cross_entropy(model(data), target).backward()
         optimizer.step()
 
-    if wanted == "turns":
-        return in_turns(step)
-    print_line("discreet-python", "private", name, sum(p.numel() for p in trained), measure(step, wanted), before)
+    in_turns(step, sum(p.numel() for p in trained), before)
 
 
 if __name__ == "__main__":

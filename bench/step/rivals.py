@@ -1,11 +1,11 @@
-"""Seconds of a training step in Python, plain or private, and the memory it takes: one case, as step_bench (ours.cc).
+"""Training steps in Python, plain or private by a rival, in turns: one case, as step_bench (ours.cc).
 
-usage: bench/step/rivals.py TASK.json MODEL plain|opacus|opacus-ghost|fastdp STEPS|SECONDSs [THREADS]
+usage: bench/step/rivals.py TASK.json MODEL plain|opacus|opacus-ghost|fastdp turns [THREADS]
 
-All take batches in the same way, a Poisson draw with index_select (plain: as many rows as expected), since loaders
+All take batches in the same way, a Poisson draw with index_select, since loaders
 differ and are not what is measured. Opacus: hooks that keep a gradient for each sample, and "ghost", its fast gradient
 clipping; its LSTM is DPLSTM, as it does not take nn.LSTM. fastDP: book-keeping ("MixOpt") with Abadi's clipping; it
-has no LSTM. Prints one line of JSON.
+has no LSTM.
 """
 import json
 import os
@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from meter import in_turns, measure, memory, print_line
+from meter import in_turns, memory
 
 
 def mlp(task):
@@ -168,7 +168,7 @@ def make_private(who, model, optimizer, x, y, tasks, batch):
 
 
 def main():
-    path, name, who, wanted = sys.argv[1:5]
+    path, name, who = sys.argv[1:4]
     if len(sys.argv) > 5:
         torch.set_num_threads(int(sys.argv[5]))
     with open(path) as file:
@@ -199,16 +199,13 @@ def main():
         sys.stdout = out
 
     def step():
-        drawn = (torch.randint(rows, (batch,)) if who == "plain"
-                 else (torch.rand(rows) < batch / rows).nonzero().squeeze(1))
+        drawn = (torch.rand(rows) < batch / rows).nonzero().squeeze(1)
         data, target = x.index_select(0, drawn), y.index_select(0, drawn)
         optimizer.zero_grad()
         criterion(model(data), target).backward()
         optimizer.step()
 
-    if wanted == "turns":
-        return in_turns(step)
-    print_line(who, "plain" if who == "plain" else "private", name, numbers, measure(step, wanted), before)
+    in_turns(step, numbers, before)
 
 
 if __name__ == "__main__":

@@ -1,31 +1,82 @@
-"""A private training step beside a plain one: ours and the rivals', all models of task.json, in one run on one machine.
+"""A private training step beside a plain one: ours and the rivals', all models of task.json, on one machine in one go.
 
-usage: bench/step/run.py PATH-OF-step_bench OUT-FOLDER [--models a,b] [--rounds N]
-                         [--who discreet,discreet-python,plain,opacus,...,jax] [--seconds S] [--threads T] [--timeout S] [--jax PYTHON] [--debian PATH-OF-step_bench]
-                         [--markdown FILE]
+usage: bench/step/run.py PATH-OF-step_bench OUT-FOLDER [--models a,b] [--who plain,private,...] [--turns N] [--seconds S]
+                         [--threads T] [--timeout S] [--jax PYTHON] [--debian PATH-OF-step_bench]
 
-Run by the Python that has torch (the same libtorch that step_bench is linked with), opacus, fastDP (optional) and
-matplotlib; JAX Privacy has a Python of its own, and a step_bench that is linked with Debian's libtorch may be measured as
-well: make bench-step. One process for each case, and the cases of a model
-one after another in each round, so that a disturbance meets all of them. A case that fails, or whose processes took
-longer than half the timeout together, is not repeated.
-Writes steps.json (every process's line), steps.md (the table for people) and steps.png, and prints for each model:
-milliseconds of a step by the clock (median over rounds of each round's median, and the rounds' range), the memory above
-what the process had before the model, private over plain of the same implementation, and ours over the best rival.
+Each contestant is a program of its own, and they take turns: each works for a moment while the others wait, so that what
+the machine does meanwhile meets all of them. Run by the Python that has torch (the same libtorch that step_bench is
+linked with), opacus, fastDP (optional) and matplotlib; JAX Privacy has a Python of its own, and a step_bench that is
+linked with Debian's libtorch may be measured as well: make bench-step.
+Prints for each model the median milliseconds of a step and the peak memory above what the process had before the model
+was made, and medians over the turns, each with an interval that holds it in 95 of 100 runs, of: a private step over the
+plain one of the same implementation, ours over each rival, and Python over C++ (what the language costs, whoever trains).
+Both sides draw by Poisson; "plain-equal" has batches of one size. The floor is what the arithmetic of the norms and the
+random bits of the noise add to a plain step at least ("step_bench parts", in parts.txt, says where the time goes).
+Writes steps.md (the table for people), steps.png and steps.json (every turn). "small" is hardly any arithmetic, and is
+measured where it is asked for.
 """
 import argparse
 import json
 import os
 import pathlib
+import select
 import subprocess
 import sys
-import tempfile
 import time
 
 import table
-from table import DRAWN, FROM_PYTHON, OURS
 
 HERE = pathlib.Path(__file__).parent
+# Contestants: the program, and its word for what it does.
+WHO = {"plain": ("step_bench", "plain"), "plain-equal": ("step_bench", "plain-equal"), "private": ("step_bench", "private"),
+       "python-plain": ("rivals.py", "plain"), "python-private": ("ours.py", "private"),
+       "opacus": ("rivals.py", "opacus"), "opacus-ghost": ("rivals.py", "opacus-ghost"), "fastdp": ("rivals.py", "fastdp"),
+       "jax-plain": ("jax_rival.py", "jax-plain"), "jax-privacy": ("jax_rival.py", "jax-privacy"),
+       "debian-plain": ("debian", "plain"), "debian-private": ("debian", "private")}
+
+
+class Stopped(Exception):
+    """A contestant that takes no steps (any more)."""
+
+
+class Contestant:
+    """A process that takes steps when it is asked to."""
+
+    def __init__(self, command, timeout):
+        self._process = subprocess.Popen(list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                         stderr=subprocess.PIPE, text=True)
+        self._timeout = timeout
+        self.hello = json.loads(self._answer())
+
+    def step(self, count):
+        """Milliseconds of a step, over so many."""
+        try:
+            print(count, file=self._process.stdin, flush=True)
+        except BrokenPipeError:
+            raise Stopped("ended") from None
+        return 1e3 * float(self._answer()) / count
+
+    def rise(self):
+        """MiB of its peak above what it had before the model was made."""
+        status = pathlib.Path(f"/proc/{self._process.pid}/status").read_text()
+        peak = next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
+        return peak - self.hello["before_mib"]
+
+    def end(self):
+        self._process.kill()
+        self._process.communicate()
+
+    def _answer(self):
+        if not select.select([self._process.stdout], [], [], self._timeout)[0]:
+            self.end()
+            raise Stopped(f"more than {self._timeout:g} s")
+        line = self._process.stdout.readline()
+        if line:
+            return line
+        lines = self._process.stderr.read().strip().splitlines()
+        if self._process.wait() == -9:
+            raise Stopped("killed, as the system does when memory is short")
+        raise Stopped(lines[-1] if lines else f"exit status {self._process.returncode}")
 
 
 def others_load(seconds=0.5):
@@ -41,78 +92,45 @@ def others_load(seconds=0.5):
     return (busy_now - busy) / max(1, total_now - total) * (os.cpu_count() or 1)
 
 
-def cases_of(who):
-    """discreet stands for three, jax and discreet-debian for two; ours from Python is apart."""
-    both = {"discreet": [("discreet", "plain"), DRAWN, OURS],
-            "discreet-debian": [("discreet-debian", "plain"), ("discreet-debian", "private")],
-            "jax": [("jax-plain", "plain"), ("jax-privacy", "private")]}
-    return both.get(who) or [(who, "plain" if who.endswith("plain") else "private")]
+def command(options, name, model):
+    program, word = WHO[name]
+    start = {"step_bench": [options.bench], "debian": [options.debian],
+             "jax_rival.py": [options.jax, HERE / program]}.get(program, [sys.executable, HERE / program])
+    return [*start, HERE / "task.json", model, word, "turns", options.threads]
 
 
-def run(command, timeout):
-    try:
-        done = subprocess.run(command, text=True, capture_output=True, timeout=timeout)
-    except subprocess.TimeoutExpired:
-        return {"failed": f"more than {timeout:g} s"}
-    except FileNotFoundError:
-        return {"failed": "not installed"}
-    if done.returncode == 0 and done.stdout.strip():
-        return json.loads(done.stdout.strip().splitlines()[-1])
-    if done.returncode == -9:
-        return {"failed": "killed, as the system does when memory is short"}
-    lines = (done.stderr or done.stdout).strip().splitlines()
-    return {"failed": lines[-1] if lines else f"exit status {done.returncode}"}
+def measure(model, options):
+    """-> by contestant its turns, memory and size; why others do not run"""
+    running, counts, of, failed = {}, {}, {}, {}
+    for name in options.who:
+        try:
+            contestant = Contestant(command(options, name, model), options.timeout)
+            look = contestant.step(1)
+        except (Stopped, OSError) as error:
+            failed[name] = str(error)
+            continue
+        running[name], counts[name] = contestant, max(1, round(1e3 * options.seconds / look))
+        of[name] = {"turns": [], "trained": contestant.hello["trained"]}
+    load = others_load()
+    if load > 0.2:
+        print(f"run.py: other programs use {load:.1f} processors: stop them, or measure again later", file=sys.stderr)
+    for turn in range(options.turns):
+        for name in list(running) if turn % 2 == 0 else reversed(running):
+            try:
+                of[name]["turns"].append(running[name].step(counts[name]))
+            except Stopped as error:
+                raise SystemExit(f"run.py: {name} on {model}: {error}") from None
+    for name, contestant in running.items():
+        of[name]["mib"] = contestant.rise()
+        contestant.end()
+    return of, failed
 
 
-def one(options, who, mode, model, steps):
-    """steps: a number; for rivals also seconds, as "2s"."""
-    threads = [str(options.threads)] if options.threads else []
-    if who in ("discreet", "discreet-debian"):
-        program, as_ = [options.bench if who == "discreet" else options.debian], mode
-    elif who == FROM_PYTHON[0]:
-        program, as_ = [sys.executable, str(HERE / "ours.py")], mode
-    elif who.startswith("jax"):
-        program, as_ = [str(options.jax), str(HERE / "jax_rival.py")], who
-    else:
-        program, as_ = [sys.executable, str(HERE / "rivals.py")], who
-    line = run([*program, str(HERE / "task.json"), model, as_, str(steps), *threads], options.timeout)
-    return {**line, "who": who, "mode": mode, "model": model}
-
-
-def measure(options, case, model, steps):
-    """One round of a case. steps: remembers how many of ours fill the time, found by a first look of two, which stands
-    where two are enough. -> a line"""
-    if case[0] not in ("discreet", "discreet-debian"):
-        return one(options, *case, model, f"{options.seconds:g}s")
-    if case not in steps:
-        look = one(options, *case, model, 2)
-        if "failed" in look:
-            return look
-        steps[case] = max(2, min(200, round(options.seconds / look["median"])))
-        if steps[case] == 2:
-            return look
-    return one(options, *case, model, steps[case])
-
-
-def measure_all(options, models, cases):
-    results = []
-    for model in models:
-        steps, spent = {}, dict.fromkeys(cases, 0.0)
-        for round_ in range(options.rounds):
-            load = others_load()
-            if load > 0.2:
-                print(f"run.py: other programs use {load:.1f} processors: stop them, or measure again later", file=sys.stderr)
-            for case in cases if round_ % 2 == 0 else reversed(cases):
-                if spent[case] > options.timeout / 2:
-                    continue
-                start = time.monotonic()
-                results.append(measure(options, case, model, steps))
-                spent[case] += time.monotonic() - start
-                if "failed" in results[-1]:
-                    spent[case] = float("inf")
-                print(json.dumps(results[-1]), file=sys.stderr, flush=True)
-        (options.out / "steps.json").write_text(json.dumps(results, indent=1))
-    return results
+def parts(model, options):
+    """What step_bench says of where a private step's time goes, and milliseconds of the floors that it found."""
+    done = subprocess.run([options.bench, HERE / "task.json", model, "parts", "5", str(options.threads)], text=True,
+                          capture_output=True, check=True)
+    return done.stdout, sum(float(line.split()[0]) for line in done.stdout.splitlines() if " floor of " in line)
 
 
 def main():
@@ -120,30 +138,38 @@ def main():
     parser.add_argument("bench")
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--models")
-    parser.add_argument("--who", default="discreet,discreet-python,plain,opacus,opacus-ghost,fastdp,jax")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=1.5, help="about how long a process measures")
-    parser.add_argument("--threads", type=int)
-    parser.add_argument("--timeout", type=float, default=120, help="of a process")
+    parser.add_argument("--who", type=lambda names: names.split(","), default=list(WHO))
+    parser.add_argument("--turns", type=int, default=16)
+    parser.add_argument("--seconds", type=float, default=0.6, help="of a turn; at least one step")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--timeout", type=float, default=120, help="of a turn, and of what comes before the first")
     parser.add_argument("--jax", type=pathlib.Path, help="the Python with JAX Privacy; jax/bin/python near step_bench")
     parser.add_argument("--debian", help="a step_bench that is linked with Debian's libtorch")
-    parser.add_argument("--markdown", type=pathlib.Path, help="where to write the table; OUT-FOLDER/steps.md")
     options = parser.parse_args()
+    for name in options.who:
+        if name not in WHO:
+            parser.error(f"--who: no contestant '{name}'; there are {', '.join(WHO)}")
     os.environ["PYTHONPATH"] = str(pathlib.Path(options.bench).parent / "python")
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     options.jax = options.jax or pathlib.Path(options.bench).parent / "jax/bin/python"
-    known = [task["name"] for task in json.loads((HERE / "task.json").read_text())["models"] if not task.get("aside")]
-    models = options.models.split(",") if options.models else known
-    everyone = options.who.split(",") + (["discreet-debian"] if options.debian else [])
-    cases = [case for who in everyone for case in cases_of(who)]
+    if not options.debian:
+        options.who = [name for name in options.who if not name.startswith("debian")]
     options.out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as compiled:  # JAX compiles a case once, not once a round
-        os.environ["JAX_COMPILATION_CACHE_DIR"] = compiled
-        results = measure_all(options, models, cases)
-    made = table.sums(results, cases, models)
-    table.show(made)
-    threads = options.threads or len(os.sched_getaffinity(0))
-    (options.markdown or options.out / "steps.md").write_text(table.markdown(made, threads, options.rounds))
-    table.plot(made, options.out / "steps.png")
+    (options.out / "parts.txt").write_text("")
+    known = [task["name"] for task in json.loads((HERE / "task.json").read_text())["models"] if not task.get("aside")]
+    results = {}
+    for model in options.models.split(",") if options.models else known:
+        of, failed = measure(model, options)
+        results[model] = {"of": of, "failed": failed}
+        if "private" in of:
+            text, results[model]["floor_ms"] = parts(model, options)
+            with open(options.out / "parts.txt", "a") as file:
+                file.write(f"{model}\n{text}\n")
+        table.check(model, of)
+        table.show(model, results[model])
+        (options.out / "steps.json").write_text(json.dumps(results, indent=1))
+        (options.out / "steps.md").write_text(table.markdown(results, options.threads, options.turns))
+    table.plot(results, options.out / "steps.png")
 
 
 if __name__ == "__main__":

@@ -1,127 +1,143 @@
-"""What run.py makes of its processes' lines: the table that it prints, the one for people, and the plot."""
+"""What run.py makes of the turns: what it prints, the table for people, and the plot."""
+import math
 import statistics
+import sys
 
 RIVALS = ("opacus", "opacus-ghost", "fastdp", "jax-privacy")
-OURS = ("discreet", "private")
-FROM_PYTHON = ("discreet-python", "private")
-DRAWN = ("discreet", "plain-drawn")  # plain training on Poisson draws, whose sizes differ as a private step's do
-DEBIAN = ("discreet-debian", "private")
-# Whose plain step is a private one's own; else "plain".
-PLAIN = {"discreet": "discreet", "discreet-debian": "discreet-debian", "jax-privacy": "jax-plain"}
+# Whose plain step a private one is compared with: that of its own implementation.
+PLAIN = {"private": "plain", "python-private": "python-plain", "opacus": "python-plain", "opacus-ghost": "python-plain",
+         "fastdp": "python-plain", "jax-privacy": "jax-plain", "debian-private": "debian-plain"}
 
 
-def plain_of(who):
-    return PLAIN.get(who, "plain"), "plain"
+def interval(values):
+    """Of the median, by order statistics, with a confidence of 95 %: no shape of their distribution is assumed."""
+    values, n = sorted(values), len(values)
+    below, k = 0.0, 0  # of the binomial distribution with 1/2
+    while below + math.comb(n, k) / 2 ** n <= 0.025:
+        below += math.comb(n, k) / 2 ** n
+        k += 1
+    return values[max(0, k - 1)], values[min(n - 1, n - k)]
 
 
-def summary(lines):
-    """Of the processes of one case: median of their medians, their range, processors' seconds, memory; or why not."""
-    good = [line for line in lines if "failed" not in line]
-    if not good:
-        return {"failed": lines[0]["failed"]} if lines else None
-    medians = sorted(line["median"] for line in good)
-    return {"ms": 1e3 * statistics.median(medians), "low": 1e3 * medians[0], "high": 1e3 * medians[-1],
-            "cpu_ms": 1e3 * statistics.median(line["cpu"] for line in good),
-            "mib": statistics.median(line["rise_mib"] for line in good), "trained": good[0]["trained"]}
+def check(model, of):
+    """All train the same number of parameters; but DPLSTM has one bias where the others have two."""
+    sizes = {one["trained"] for name, one in of.items() if not (model == "lstm" and name.startswith("opacus"))}
+    if len(sizes) > 1:
+        raise SystemExit(f"{model}: the contestants train different numbers of parameters: {sizes}")
 
 
-def sums(results, cases, models):
-    """-> by model, by case (who, mode): the summary."""
-    made = {}
-    for model in models:
-        of = {case: summary([r for r in results if r["model"] == model and (r["who"], r["mode"]) == case])
-              for case in cases}
-        made[model] = {case: s for case, s in of.items() if s}
-        # DPLSTM has one bias where the others have two
-        sizes = {s["trained"] for (who, _), s in made[model].items()
-                 if "failed" not in s and not (model == "lstm" and who.startswith("opacus"))}
-        if len(sizes) > 1:
-            raise SystemExit(f"{model}: the contestants train different numbers of parameters: {sizes}")
-    return made
+def median(of, name):
+    return statistics.median(of[name]["turns"])
 
 
-def ratio(of, case, base, key="ms"):
-    above, below = of.get(case, {}), of.get(base, {})
-    return above[key] / below[key] if key in above and key in below else None
+def ratio(of, above, below):
+    """Median and interval of the ratios of neighbours; nothing where one of them does not run."""
+    if above not in of or below not in of:
+        return None
+    ratios = [a / b for a, b in zip(of[above]["turns"], of[below]["turns"])]
+    return (statistics.median(ratios), *interval(ratios))
+
+
+def memory(of, above, below):
+    return of[above]["mib"] / of[below]["mib"] if above in of and below in of else None
+
+
+def floor(result):
+    return 1 + result["floor_ms"] / median(result["of"], "plain") if "floor_ms" in result and "plain" in result["of"] else None
 
 
 def best_rival(of):
-    return min(((who, "private") for who in RIVALS if "ms" in of.get((who, "private"), {})),
-               key=lambda case: of[case]["ms"], default=None)
+    return min((name for name in RIVALS if name in of), key=lambda name: median(of, name), default=None)
 
 
-def show(made):
-    for model, of in made.items():
-        print(f"\n{model}")
-        for (who, mode), s in of.items():
-            if "failed" in s:
-                print(f"  {who:15} {mode:11} failed: {s['failed'][:90]}")
-                continue
-            line = f"  {who:15} {mode:11} {s['ms']:9.1f} ms ({s['low']:.1f} to {s['high']:.1f}) {s['mib']:8.0f} MiB"
-            times = ratio(of, (who, mode), plain_of(who))
-            if mode == "private" and times:
-                cpu = ratio(of, (who, mode), plain_of(who), "cpu_ms")
-                line += f"   {times:6.2f} x plain ({cpu:.2f} in processor time)"
-            if (who, mode) == OURS and ratio(of, OURS, DRAWN):
-                line += f"   {ratio(of, OURS, DRAWN):5.2f} x plain on such draws"
-            if (who, mode) == OURS and best_rival(of):
-                line += f"   {ratio(of, OURS, best_rival(of)):5.2f} x the best rival"
-            if (who, mode) == FROM_PYTHON and ratio(of, FROM_PYTHON, OURS):
-                line += f"   {ratio(of, FROM_PYTHON, OURS):5.2f} x the same from C++"
-            print(line)
+def words(value):
+    return "-" if value is None else "{:.2f} ({:.2f} to {:.2f})".format(*value)
 
 
-def markdown(made, threads, rounds):
-    """The table for a README: what a private step costs, of ours and of the fastest rival."""
-    def cell(value, form):
-        return "-" if value is None else format(value, form)
+def number(value):
+    return "-" if value is None else f"{value:.2f}"
 
-    lines = ["| model | plain, ms | ours, ms | ours / plain | and / plain on such draws | memory, ours / plain "
-             "| and / plain on such draws | best rival | its ms | its / its plain | ours / best rival |",
-             "|---|" + "---:|" * 6 + "---|" + "---:|" * 3]
-    failures = []
-    for model, of in made.items():
-        plain, rival = plain_of("discreet"), best_rival(of)
-        cells = [model, cell(of.get(plain, {}).get("ms"), ".1f"), cell(of.get(OURS, {}).get("ms"), ".1f"),
-                 cell(ratio(of, OURS, plain), ".2f"), cell(ratio(of, OURS, DRAWN), ".2f"),
-                 cell(ratio(of, OURS, plain, "mib"), ".2f"), cell(ratio(of, OURS, DRAWN, "mib"), ".2f")]
-        cells += [rival[0], f"{of[rival]['ms']:.1f}", cell(ratio(of, rival, plain_of(rival[0])), ".2f"),
-                  cell(ratio(of, OURS, rival), ".2f")] if rival else ["-"] * 4
-        lines.append("| " + " | ".join(cells) + " |")
-        failures += [f"{who} on {model} ({s['failed'][:60]})" for (who, _), s in of.items() if "failed" in s]
-    lines += ["", f"{threads} threads. Milliseconds of a step by the clock, the median of {rounds} rounds; memory "
-              "above what the process had before the model. Both also beside plain training on Poisson draws: their "
-              "sizes differ from step to step, and the allocator keeps the holes."]
-    python = [f"{model} {ratio(of, FROM_PYTHON, OURS):.2f}" for model, of in made.items() if ratio(of, FROM_PYTHON, OURS)]
-    if python:
-        lines += ["", "Ours from Python over ours from C++: " + ", ".join(python) + "."]
-    debian = [f"{model} {of[DEBIAN]['ms']:.1f} beside {of[plain_of(DEBIAN[0])]['ms']:.1f} ms"
-              for model, of in made.items() if ratio(of, DEBIAN, plain_of(DEBIAN[0]))]
-    if debian:
-        lines += ["", "Ours beside plain with Debian's libtorch, in the same run: " + ", ".join(debian) + "."]
-    if failures:
-        lines += ["", "Not measured: " + "; ".join(failures) + "."]
+
+def show(model, result):
+    of = result["of"]
+    print(f"\n{model}")
+    for name in of:
+        line = f"  {name:15}{median(of, name):9.2f} ms {of[name]['mib']:7.0f} MiB"
+        plain = PLAIN.get(name)
+        if plain in of:
+            line += f"   over its plain {words(ratio(of, name, plain))}, memory {memory(of, name, plain):.2f}"
+        if name in RIVALS and "private" in of:
+            line += f"   ours over it {words(ratio(of, 'private', name))}"
+        print(line)
+    for name, why in result["failed"].items():
+        print(f"  {name:15}{why[:90]}")
+    if ratio(of, "private", "plain-equal"):
+        print(f"  beside batches of one size: {words(ratio(of, 'private', 'plain-equal'))}, memory "
+              f"{memory(of, 'private', 'plain-equal'):.2f}")
+    for kind in ("private", "plain"):
+        cost = ratio(of, "python-" + kind, kind)
+        if cost:
+            more = statistics.median(a - b for a, b in zip(of["python-" + kind]["turns"], of[kind]["turns"]))
+            print("  Python over C++, {}: {:.3f} ({:.3f} to {:.3f}), {:+.2f} ms".format(kind, *cost, more))
+    if floor(result):
+        print(f"  floor: {floor(result):.2f} x plain")
+    sys.stdout.flush()
+
+
+def markdown(results, threads, turns):
+    lines = ["| model | plain, ms | ours, ms | ours / plain | its floor | memory, ours / plain | best rival | its ms "
+             "| its / its plain | ours / best rival | memory, ours / its |", "|---|" + "---:|" * 5 + "---|" + "---:|" * 4]
+    for model, result in results.items():
+        of = result["of"]
+        rival = best_rival(of)
+        of_rival = [rival, f"{median(of, rival):.4g}", words(ratio(of, rival, PLAIN[rival])), words(ratio(of, "private", rival)),
+                    number(memory(of, "private", rival))] if rival else ["-"] * 5
+        times = [f"{median(of, name):.4g}" if name in of else "-" for name in ("plain", "private")]
+        lines.append("| " + " | ".join([model, *times, words(ratio(of, "private", "plain")), number(floor(result)),
+                                        number(memory(of, "private", "plain")), *of_rival]) + " |")
+    lines += ["", f"{threads} threads. Medians of {turns} turns, with intervals that hold them in 95 of 100 runs; memory above "
+              "what the process had before the model. Both sides draw by Poisson."]
+
+    def every(title, form):
+        said = [f"{model} {form(result['of'])}" for model, result in results.items() if form(result["of"])]
+        if said:
+            lines.extend(["", f"{title}: " + "; ".join(said) + "."])
+
+    def pair(*ratios):
+        return ", ".join(f"{one if isinstance(one, float) else one[0]:.2f}" for one in ratios) if all(ratios) else ""
+
+    every("Beside plain training with batches of one size, time and memory", lambda of: pair(
+        ratio(of, "private", "plain-equal"), memory(of, "private", "plain-equal")))
+    every("Python over C++, of private steps and of plain ones", lambda of: pair(
+        ratio(of, "python-private", "private"), ratio(of, "python-plain", "plain")))
+    every("With Debian's libtorch, ours beside plain in ms", lambda of: f"{median(of, 'debian-private'):.4g}, "
+          f"{median(of, 'debian-plain'):.4g}" if "debian-private" in of and "debian-plain" in of else "")
+    failed = [f"{name} on {model} ({why[:60]})" for model, result in results.items() for name, why in result["failed"].items()]
+    if failed:
+        lines += ["", "Not measured: " + "; ".join(failed) + "."]
     return "\n".join(lines) + "\n"
 
 
-def plot(made, path):
+def plot(results, path):
     import matplotlib
     matplotlib.use("Agg")
     from matplotlib import pyplot
-    contestants = [who for who in ("discreet", *RIVALS)
-                   if any("ms" in of.get((who, "private"), {}) for of in made.values())]
+    contestants = [name for name in ("private", *RIVALS) if any(name in result["of"] for result in results.values())]
     figure, axes = pyplot.subplots(1, 2, figsize=(12, 4))
     for axis, title in zip(axes, ("private step over plain step", "memory of private training, MiB")):
-        for i, who in enumerate(contestants):
-            for j, of in enumerate(made.values()):
-                private = of.get((who, "private"), {})
-                height = ratio(of, (who, "private"), plain_of(who)) if axis is axes[0] else private.get("mib")
-                axis.bar(j + 0.8 * i / len(contestants), height or 0, width=0.8 / len(contestants), align="edge",
-                         color=f"C{i}", label=who if j == 0 else None)
-        axis.set_xticks([j + 0.4 for j in range(len(made))], list(made), rotation=20)
+        for i, name in enumerate(contestants):
+            for j, result in enumerate(results.values()):
+                of = result["of"]
+                if name not in of:
+                    continue
+                times = ratio(of, name, PLAIN[name])
+                height = times and times[0] if axis is axes[0] else of[name]["mib"]
+                axis.bar(j + 0.8 * i / len(contestants), height or 0, width=0.8 / len(contestants), align="edge", color=f"C{i}")
+        axis.set_xticks([j + 0.4 for j in range(len(results))], list(results), rotation=20)
         axis.set_yscale("log")
         axis.set_title(title)
     axes[0].axhline(1, color="black", linewidth=0.5)
-    axes[0].legend()
+    axes[0].legend(handles=[pyplot.Rectangle((0, 0), 1, 1, color=f"C{i}") for i in range(len(contestants))],
+                   labels=["discreet" if name == "private" else name for name in contestants])
     figure.tight_layout()
     figure.savefig(path, dpi=120)
