@@ -3,8 +3,11 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <functional>
 #include <span>
+#include <utility>
 
 #include "discreet/base/error.h"
 #include "discreet/base/lattice_gaussian.h"
@@ -12,60 +15,86 @@
 namespace discreet {
 namespace {
 
-// Each block has a stream of its own, so that threads can share the work and a test seed gives the same noise
-// with any number of threads.
+// Values that are noised one after another. Each block has a stream of its own, so that threads can share the
+// work and a test seed gives the same noise with any number of threads.
 constexpr int64_t kBlock = 32768;
 
-// work(stream, first, last) for every block of `count` values.
-template <typename Work>
-void in_blocks(int64_t count, RandomStream& random, const Work& work) {
-  const int64_t blocks = (count + kBlock - 1) / kBlock;
-  std::vector<RandomStream> streams;
-  for (int64_t block = 0; block < blocks; ++block) streams.push_back(random.split());
-  at::parallel_for(0, blocks, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t block = begin; block < end; ++block)
-      work(streams[block], block * kBlock, std::min((block + 1) * kBlock, count));
-  });
-}
+// The noise of all parameters, in blocks that whichever thread is free takes next: parameters are of all
+// sizes.
+class NoiseBlocks {
+ public:
+  explicit NoiseBlocks(RandomStream& random) : random_(random) {}
+
+  // work(stream, first, last), for every block of `count` values.
+  using Work = std::function<void(RandomStream&, int64_t, int64_t)>;
+  void add(int64_t count, const Work& work) {
+    for (int64_t first = 0; first < count; first += kBlock)
+      blocks_.push_back({random_.split(), first, std::min(first + kBlock, count), work});
+    count_ += count;
+  }
+
+  void run() {
+    std::atomic<size_t> next = 0;
+    const int64_t threads = std::min<int64_t>(at::get_num_threads(), (count_ + kBlock - 1) / kBlock);
+    at::parallel_for(0, threads, 1, [&](int64_t, int64_t) {
+      for (size_t i = next++; i < blocks_.size(); i = next++)
+        blocks_[i].work(blocks_[i].stream, blocks_[i].first, blocks_[i].last);
+    });
+  }
+
+ private:
+  struct Block {
+    RandomStream stream;
+    int64_t first, last;
+    Work work;
+  };
+
+  RandomStream& random_;
+  int64_t count_ = 0;
+  std::vector<Block> blocks_;
+};
 
 template <typename Number>
 std::span<Number> part(Number* values, int64_t first, int64_t last) {
   return {values + first, static_cast<size_t>(last - first)};
 }
 
-at::Tensor noised(const at::Tensor& sum, double stddev, RandomStream& random) {
+// -> the memory that gets the noise when the blocks are run, as for the next function.
+at::Tensor noised(const at::Tensor& sum, double stddev, NoiseBlocks& blocks) {
   const at::Tensor values = sum.cpu().contiguous();
   auto* numbers = values.data_ptr<double>();
-  in_blocks(values.numel(), random, [&](RandomStream& stream, int64_t first, int64_t last) {
+  blocks.add(values.numel(), [=](RandomStream& stream, int64_t first, int64_t last) {
     add_lattice_gaussian(stream, stddev, part(numbers, first, last));
   });
-  return values.to(sum.device());
+  return values;
 }
 
-// In one pass over memory, into the sum's own where it is floats.
-at::Tensor noised_floats(const BlockSum& sum, double stddev, double factor, RandomStream& random) {
+// In one pass over memory, into the sum's own where it is floats. kept: what must live until the blocks are
+// run.
+at::Tensor noised_floats(const BlockSum& sum, double stddev, double factor, NoiseBlocks& noise,
+                         std::vector<at::Tensor>& kept) {
   const at::Tensor released = sum.released().cpu();
   auto* to = released.data_ptr<float>();
   const std::vector<at::Tensor>* blocks = sum.blocks();
   if (blocks != nullptr && blocks->size() == 1 && fits_floats(stddev)) {
-    in_blocks(released.numel(), random, [&](RandomStream& stream, int64_t first, int64_t last) {
+    noise.add(released.numel(), [=](RandomStream& stream, int64_t first, int64_t last) {
       release_lattice_gaussian(stream, stddev, factor, part(to, first, last));
     });
   } else if (blocks != nullptr && blocks->size() == 2) {
-    const at::Tensor other = (*blocks)[1].cpu();
-    const auto* more = other.data_ptr<float>();
-    in_blocks(released.numel(), random, [&](RandomStream& stream, int64_t first, int64_t last) {
+    kept.push_back((*blocks)[1].cpu());
+    const auto* more = kept.back().data_ptr<float>();
+    noise.add(released.numel(), [=](RandomStream& stream, int64_t first, int64_t last) {
       release_lattice_gaussian(stream, stddev, part<const float>(to, first, last), part(more, first, last),
                                factor, part(to, first, last));
     });
   } else {
-    const at::Tensor total = sum.total().cpu().contiguous();
-    const auto* numbers = total.data_ptr<double>();
-    in_blocks(total.numel(), random, [&](RandomStream& stream, int64_t first, int64_t last) {
+    kept.push_back(sum.total().cpu().contiguous());
+    const auto* numbers = kept.back().data_ptr<double>();
+    noise.add(released.numel(), [=](RandomStream& stream, int64_t first, int64_t last) {
       release_lattice_gaussian(stream, stddev, part(numbers, first, last), factor, part(to, first, last));
     });
   }
-  return released.to(sum.parameter().device());
+  return released;
 }
 
 }  // namespace
@@ -80,8 +109,12 @@ std::vector<at::Tensor> add_noise(ClippedSum&& sum, double noise_multiplier, Ran
   at::NoGradGuard no_grad;
   const double stddev = noise_stddev(sum, noise_multiplier);
   const ClippedSum consumed = std::move(sum);
+  NoiseBlocks blocks(random);
   std::vector<at::Tensor> released;
-  for (const at::Tensor& tensor : consumed.tensors()) released.push_back(noised(tensor, stddev, random));
+  for (const at::Tensor& tensor : consumed.tensors()) released.push_back(noised(tensor, stddev, blocks));
+  blocks.run();
+  for (size_t i = 0; i < released.size(); ++i)
+    released[i] = released[i].to(consumed.sums()[i].parameter().device());
   return released;
 }
 
@@ -90,12 +123,18 @@ std::vector<at::Tensor> add_noise(ClippedSum&& sum, double noise_multiplier, dou
   at::NoGradGuard no_grad;
   const double stddev = noise_stddev(sum, noise_multiplier);
   const ClippedSum consumed = std::move(sum);
-  std::vector<at::Tensor> released;
+  NoiseBlocks blocks(random);
+  std::vector<at::Tensor> released, kept;
+  const auto is_float = [&](size_t i) { return parameters[i].tensor.scalar_type() == at::kFloat; };
   for (size_t i = 0; i < parameters.size(); ++i) {
     const BlockSum& one = consumed.sums()[i];
-    const auto type = parameters[i].tensor.scalar_type();
-    released.push_back(type == at::kFloat ? noised_floats(one, stddev, 1 / normaliser, random)
-                                          : noised(one.total(), stddev, random).div_(normaliser).to(type));
+    released.push_back(is_float(i) ? noised_floats(one, stddev, 1 / normaliser, blocks, kept)
+                                   : noised(one.total(), stddev, blocks));
+  }
+  blocks.run();
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    if (!is_float(i)) released[i].div_(normaliser);
+    released[i] = released[i].to(parameters[i].tensor.device(), parameters[i].tensor.scalar_type());
   }
   return released;
 }
