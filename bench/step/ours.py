@@ -3,7 +3,6 @@
 usage: bench/step/ours.py TASK.json MODEL private turns [THREADS]      with the built package in PYTHONPATH
 """
 import json
-import os
 import pathlib
 import sys
 
@@ -49,5 +48,4 @@ def main():
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     main()

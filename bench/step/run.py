@@ -42,9 +42,9 @@ class Stopped(Exception):
 class Contestant:
     """A process that takes steps when it is asked to."""
 
-    def __init__(self, command, timeout):
+    def __init__(self, command, environment, timeout):
         self._process = subprocess.Popen(list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                         stderr=subprocess.PIPE, text=True)
+                                         stderr=subprocess.PIPE, text=True, env={**os.environ, **environment})
         self._timeout = timeout
         self.hello = json.loads(self._answer())
 
@@ -92,11 +92,13 @@ def others_load(seconds=0.5):
     return (busy_now - busy) / max(1, total_now - total) * (os.cpu_count() or 1)
 
 
-def command(options, name, model):
+def start(options, name, model):
     program, word = WHO[name]
-    start = {"step_bench": [options.bench], "debian": [options.debian],
+    first = {"step_bench": [options.bench], "debian": [options.debian],
              "jax_rival.py": [options.jax, HERE / program]}.get(program, [sys.executable, HERE / program])
-    return [*start, HERE / "task.json", model, word, "turns", options.threads]
+    # Threads that wait by working would take the processors from OpenBLAS's own, which Debian's libtorch uses beside them.
+    environment = {"OMP_WAIT_POLICY": "passive"} if program == "debian" else {}
+    return Contestant([*first, HERE / "task.json", model, word, "turns", options.threads], environment, options.timeout)
 
 
 def measure(model, options):
@@ -104,7 +106,7 @@ def measure(model, options):
     running, counts, of, failed = {}, {}, {}, {}
     for name in options.who:
         try:
-            contestant = Contestant(command(options, name, model), options.timeout)
+            contestant = start(options, name, model)
             look = contestant.step(1)
         except (Stopped, OSError) as error:
             failed[name] = str(error)
@@ -140,7 +142,7 @@ def main():
     parser.add_argument("--models")
     parser.add_argument("--who", type=lambda names: names.split(","), default=list(WHO))
     parser.add_argument("--turns", type=int, default=16)
-    parser.add_argument("--seconds", type=float, default=0.6, help="of a turn; at least one step")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of a turn; at least one step")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--timeout", type=float, default=120, help="of a turn, and of what comes before the first")
     parser.add_argument("--jax", type=pathlib.Path, help="the Python with JAX Privacy; jax/bin/python near step_bench")
@@ -150,7 +152,6 @@ def main():
         if name not in WHO:
             parser.error(f"--who: no contestant '{name}'; there are {', '.join(WHO)}")
     os.environ["PYTHONPATH"] = str(pathlib.Path(options.bench).parent / "python")
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     options.jax = options.jax or pathlib.Path(options.bench).parent / "jax/bin/python"
     if not options.debian:
         options.who = [name for name in options.who if not name.startswith("debian")]

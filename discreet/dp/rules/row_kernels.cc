@@ -132,8 +132,7 @@ bool has_kernels(const at::Tensor& x) {
 }
 
 int64_t grain(int64_t width) {
-  constexpr int64_t kWorthAThread = 262144;  // numbers: to read them takes as long as to wake a thread
-  return std::max<int64_t>(1, kWorthAThread / std::max<int64_t>(1, width));
+  return std::max<int64_t>(1, 65536 / std::max<int64_t>(1, width));
 }
 
 template <typename Value>
