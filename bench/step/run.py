@@ -33,6 +33,7 @@ WHO = {"plain": ("step_bench", "plain"), "plain-equal": ("step_bench", "plain-eq
        "opacus": ("rivals.py", "opacus"), "opacus-ghost": ("rivals.py", "opacus-ghost"), "fastdp": ("rivals.py", "fastdp"),
        "jax-plain": ("jax_rival.py", "jax-plain"), "jax-privacy": ("jax_rival.py", "jax-privacy"),
        "debian-plain": ("debian", "plain"), "debian-private": ("debian", "private")}
+ALWAYS = ("plain", "plain-equal", "private", "python-plain", "python-private")  # the others, in every fourth turn
 
 
 class Stopped(Exception):
@@ -118,6 +119,9 @@ def measure(model, options):
         print(f"run.py: other programs use {load:.1f} processors: stop them, or measure again later", file=sys.stderr)
     for turn in range(options.turns):
         for name in list(running) if turn % 2 == 0 else reversed(running):
+            if name not in ALWAYS and turn % 4 > 0:
+                of[name]["turns"].append(None)
+                continue
             try:
                 of[name]["turns"].append(running[name].step(counts[name]))
             except Stopped as error:
@@ -141,7 +145,7 @@ def main():
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--models")
     parser.add_argument("--who", type=lambda names: names.split(","), default=list(WHO))
-    parser.add_argument("--turns", type=int, default=16)
+    parser.add_argument("--turns", type=int, default=32, help="rivals, further off, and Debian's libtorch have a quarter")
     parser.add_argument("--seconds", type=float, default=1.0, help="of a turn; at least one step")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--timeout", type=float, default=120, help="of a turn, and of what comes before the first")

@@ -27,14 +27,19 @@ def check(model, of):
 
 
 def median(of, name):
-    return statistics.median(of[name]["turns"])
+    return statistics.median(turn for turn in of[name]["turns"] if turn is not None)
+
+
+def both(of, one, other):
+    """What they took in the turns that both had."""
+    return [(a, b) for a, b in zip(of[one]["turns"], of[other]["turns"]) if a is not None and b is not None]
 
 
 def ratio(of, above, below):
     """Median and interval of the ratios of neighbours; nothing where one of them does not run."""
     if above not in of or below not in of:
         return None
-    ratios = [a / b for a, b in zip(of[above]["turns"], of[below]["turns"])]
+    ratios = [a / b for a, b in both(of, above, below)]
     return (statistics.median(ratios), *interval(ratios))
 
 
@@ -77,7 +82,7 @@ def show(model, result):
     for kind in ("private", "plain"):
         cost = ratio(of, "python-" + kind, kind)
         if cost:
-            more = statistics.median(a - b for a, b in zip(of["python-" + kind]["turns"], of[kind]["turns"]))
+            more = statistics.median(a - b for a, b in both(of, "python-" + kind, kind))
             print("  Python over C++, {}: {:.3f} ({:.3f} to {:.3f}), {:+.2f} ms".format(kind, *cost, more))
     if floor(result):
         print(f"  floor: {floor(result):.2f} x plain")
@@ -95,8 +100,8 @@ def markdown(results, threads, turns):
         times = [f"{median(of, name):.4g}" if name in of else "-" for name in ("plain", "private")]
         lines.append("| " + " | ".join([model, *times, words(ratio(of, "private", "plain")), number(floor(result)),
                                         number(memory(of, "private", "plain")), *of_rival]) + " |")
-    lines += ["", f"{threads} threads. Medians of {turns} turns, with intervals that hold them in 95 of 100 runs; memory above "
-              "what the process had before the model. Both sides draw by Poisson."]
+    lines += ["", f"{threads} threads. Medians of {turns} turns (rivals: a quarter), with intervals that hold them in 95 of 100 runs; "
+              "memory above what the process had before the model. Both sides draw by Poisson."]
 
     def every(title, form):
         said = [f"{model} {form(result['of'])}" for model, result in results.items() if form(result["of"])]
