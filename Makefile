@@ -42,7 +42,7 @@ sanitize: setup
 
 # The same sources against the newest PyTorch that is tested, from PyPI (4.8 GB).
 wheel: setup
-	[ -e $(BUILD)-wheel/venv/bin/python ] || python3 -m venv $(BUILD)-wheel/venv
+	[ -e $(BUILD)-wheel/venv/bin/python ] || /usr/bin/python3 -m venv $(BUILD)-wheel/venv
 	$(BUILD)-wheel/venv/bin/pip install --quiet torch==2.11.0 numpy pytest
 	cmake -G Ninja -S . -B $(BUILD)-wheel \
 	  -DLIBTORCH="$$($(BUILD)-wheel/venv/bin/python -c 'import os, torch; print(os.path.dirname(torch.__file__))')"

@@ -15,6 +15,7 @@ losses, outputs and counts, or decided by them.
 from __future__ import annotations
 
 import math
+import operator
 import weakref
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
@@ -28,8 +29,7 @@ from .opacus_names import OpacusNames
 from .optimizer import before_each_step
 from .options import Clipping, Options
 from .reduction import look_at_loss, loss_in_progress
-from .structure import Structure
-from .watched import Call, Evaluating, WatchedForward, rows_of
+from .watched import Call, Evaluating, Numbers, WatchedForward, rows_of
 
 if TYPE_CHECKING:
     from . import _engine as native
@@ -174,16 +174,17 @@ class PrivacyEngine(OpacusNames):
         self._pieces = 1  # a draw's
         self._held: list[torch.Tensor] = []
         self._make_native()
+        self._numbers = Numbers()
         self._watched = WatchedForward(model, self._watch)
         self._watched.install()
 
     def _make_native(self) -> None:
         model = self._model
         self._parameters = list(model.parameters())
-        self._trained = [(parameter, name) for name, parameter in model.named_parameters() if parameter.requires_grad]
+        self._trained = [parameter for parameter in self._parameters if parameter.requires_grad]
         independent = set(self._options.independent_buffers)
         self._buffers = {name: buffer for name, buffer in model.named_buffers() if name not in independent}
-        self._structure = Structure(model)
+        self._structure = native.Structure(model)
         self._engine = native.Engine(list(model.named_parameters()), list(model.named_buffers()),
                                      {**self._options.native(native.default_ledger), "evaluating": Evaluating(model)})
 
@@ -208,7 +209,7 @@ class PrivacyEngine(OpacusNames):
     def _check_held(self) -> None:
         assert self._optimizer is not None
         now = [parameter for group in self._optimizer.param_groups for parameter in group["params"]]
-        if len(now) != len(self._held) or any(a is not b for a, b in zip(now, self._held)):
+        if len(now) != len(self._held) or not all(map(operator.is_, now, self._held)):
             raise unsupported("the optimizer holds other parameters than when it was attached: those that it was given since "
                               "would learn from raw gradients. Make them part of the model, and a new engine")
 
@@ -285,8 +286,8 @@ class PrivacyEngine(OpacusNames):
                 "the model was called in training mode without a new draw: iterate over engine.loader(dataset), not over "
                 "another loader, and call the model once for each batch, because each draw is used exactly once; to "
                 "evaluate, call model.eval() or use torch.no_grad()")
-        call = Call(forward, args, kwargs, rows, options.batch_dimension, options.grad_mode == "exact_slow",
-                    options.row_inputs)
+        call = Call(forward, args, kwargs, self._numbers.below(rows), options.batch_dimension,
+                    options.grad_mode == "exact_slow", options.row_inputs)
         cut = engine.watch(call.output, call.all_rows)
         self._check_model()  # what the forward pass made
         self._drawn = True
@@ -332,13 +333,14 @@ class PrivacyEngine(OpacusNames):
                 raise unsupported(f"buffer '{name}' changed during training: it was replaced by another tensor, which "
                                   "would carry raw data into the model. Name it in independent_buffers if its updates "
                                   "do not depend on the data")
-        self._structure = Structure(self._model)
+        self._structure = native.Structure(self._model)
 
     def _check_hooks(self) -> None:
-        for parameter, name in self._trained:
-            if parameter._backward_hooks or getattr(parameter, "_post_accumulate_grad_hooks", None):
-                raise unsupported(f"a hook is registered on parameter '{name}', and it would not run: clipped sums are made past "
-                                  "it. Take it away, and change what the optimizer does instead")
+        hooked = native.first_with_hooks(self._trained)
+        if hooked is not None:
+            name = next(name for name, parameter in self._model.named_parameters() if parameter is self._trained[hooked])
+            raise unsupported(f"a hook is registered on parameter '{name}', and it would not run: clipped sums are made past "
+                              "it. Take it away, and change what the optimizer does instead")
 
     def _put_back(self, name: str, buffer: Optional[torch.Tensor]) -> None:
         *path, own = name.split(".")
@@ -365,7 +367,7 @@ class PrivacyEngine(OpacusNames):
         args, kwargs = ((), dict(inputs)) if isinstance(inputs, Mapping) else (
             (tuple(inputs), {}) if isinstance(inputs, (tuple, list)) else ((inputs,), {}))
         batch = self._options.batch_dimension
-        return Call(self._watched.plain, args, kwargs, rows_of((args, kwargs), batch), batch,
+        return Call(self._watched.plain, args, kwargs, self._numbers.below(rows_of((args, kwargs), batch)), batch,
                     row_inputs=self._options.row_inputs)
 
     def _loss(self, call: Call, criterion: Callable[[Any, Any], torch.Tensor],

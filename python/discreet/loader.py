@@ -56,7 +56,8 @@ class Source:
     def batch(self, rows: torch.Tensor) -> Any:
         """rows: int64 [rows], at least one."""
         if self._columns is not None:
-            return map_tensors(self._columns, lambda column, path: column.index_select(0, rows.to(column.device)))
+            return map_tensors(self._columns, lambda column, path: column.index_select(
+                0, rows if column.is_cpu else rows.to(column.device)))
         numbers = rows.tolist()
         if hasattr(self._data, "__getitems__"):
             return self._collate(self._data.__getitems__(numbers))

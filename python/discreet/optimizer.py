@@ -36,7 +36,7 @@ def before_each_step(optimizer: torch.optim.Optimizer, check: Callable[[], None]
 
 
 def _look(args: tuple[Any, ...], kwargs: dict[str, Any], check: Callable[[], None]) -> Any:
-    position = next((i for i, value in enumerate(args) if _is_closure(value)), None)
+    position = next((i for i, value in enumerate(args) if _is_closure(value)), None) if args else None
     if position is not None:
         closure = _once(args[position], check)
         return (*args[:position], closure, *args[position + 1:]), kwargs

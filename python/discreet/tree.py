@@ -20,14 +20,14 @@ def map_tensors(value: Any, change: Callable[[torch.Tensor, str], Any], path: st
     def inner(item: Any, name: object) -> Any:
         return map_tensors(item, change, f"{path}.{name}" if path else str(name))
 
+    if isinstance(value, (tuple, list)):
+        if hasattr(value, "_fields"):
+            return type(value)(*[inner(item, name) for item, name in zip(value, value._fields)])
+        return type(value)([inner(item, i) for i, item in enumerate(value)])
     if isinstance(value, Mapping):
         items = {key: inner(item, key) for key, item in value.items()}
         # A dictionary that is a dataclass as well (the outputs of transformers) is made of its fields.
         return type(value)(**items) if dataclasses.is_dataclass(value) else _like(value, items)
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*[inner(item, name) for item, name in zip(value, value._fields)])
-    if isinstance(value, (tuple, list)):
-        return type(value)([inner(item, i) for i, item in enumerate(value)])
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: inner(getattr(value, f.name), f.name) for f in dataclasses.fields(value) if f.init}
         return dataclasses.replace(value, **fields)
@@ -45,6 +45,8 @@ def _like(value: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
 
 def tensors(value: Any) -> list[tuple[str, torch.Tensor]]:
     """Every tensor with its path, in order."""
+    if isinstance(value, torch.Tensor):
+        return [("", value)]
     found: list[tuple[str, torch.Tensor]] = []
 
     def note(tensor: torch.Tensor, path: str) -> torch.Tensor:

@@ -75,6 +75,18 @@ class Evaluating:
             module.training = training and not on
 
 
+class Numbers:
+    """0, 1, 2, ..., made once and not at every call."""
+
+    def __init__(self) -> None:
+        self._made = torch.arange(0)
+
+    def below(self, count: int) -> torch.Tensor:
+        if self._made.numel() < count:
+            self._made = torch.arange(2 * count)
+        return self._made.narrow(0, 0, count)
+
+
 class Call:
     """One call of a model: of the whole batch, or of rows of it that the engine chooses.
 
@@ -82,14 +94,14 @@ class Call:
     them, tensors or lists, each with its dimension; None: all that have so many. Others go to every call as they are.
     """
 
-    def __init__(self, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], rows: int, batch: int,
-                 apart: bool = False, row_inputs: Optional[dict[str, int]] = None) -> None:
+    def __init__(self, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], all_rows: torch.Tensor,
+                 batch: int, apart: bool = False, row_inputs: Optional[dict[str, int]] = None) -> None:
         self._row_inputs = row_inputs
         if apart:
             self._check_apart((args, kwargs))
-        self.all_rows = torch.arange(rows)
+        self.all_rows = all_rows
         self._forward, self._inputs = forward, (args, kwargs)
-        self._rows, self._batch, self._apart = rows, batch, apart
+        self._rows, self._batch, self._apart = all_rows.numel(), batch, apart
         self._result: Any = None
         self._parts: dict[int, torch.Tensor] = {}  # what is watched by identity, in order
 
