@@ -118,14 +118,16 @@ def measure(model, options):
     if load > 0.2:
         print(f"run.py: other programs use {load:.1f} processors: stop them, or measure again later", file=sys.stderr)
     for turn in range(options.turns):
-        for name in list(running) if turn % 2 == 0 else reversed(running):
+        for name in list(running) if turn % 2 == 0 else list(reversed(running)):
             if name not in ALWAYS and turn % 4 > 0:
                 of[name]["turns"].append(None)
                 continue
             try:
+                running[name].step(1)  # the caches, and the pages that the system took away meanwhile, come back
                 of[name]["turns"].append(running[name].step(counts[name]))
-            except Stopped as error:
-                raise SystemExit(f"run.py: {name} on {model}: {error}") from None
+            except Stopped as error:  # its turns so far were perhaps hindered by what ended it
+                failed[name] = str(error)
+                del running[name], of[name]
     for name, contestant in running.items():
         of[name]["mib"] = contestant.rise()
         contestant.end()
