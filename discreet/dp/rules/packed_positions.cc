@@ -85,8 +85,7 @@ HWY_INLINE void add_products(std::index_sequence<kAt...>, std::index_sequence<kP
   const Floats d;
   const int64_t at = column * static_cast<int64_t>(hn::Lanes(d));
   const Vector other[kAcross] = {hn::LoadU(d, others[kAt] + at)...};
-  ((sums[kPlace] =
-        hn::MulAdd(hn::Set(d, rows[kPlace / kAcross][at]), other[kPlace % kAcross], sums[kPlace])),
+  ((sums[kPlace] = hn::MulAdd(hn::Set(d, rows[kPlace / kAcross][at]), other[kPlace % kAcross], sums[kPlace])),
    ...);
 }
 
