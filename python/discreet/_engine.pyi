@@ -1,7 +1,6 @@
 from typing import Any, Callable, Optional
 
 from torch import Tensor
-from torch.nn import Module, Parameter
 
 class SumRounding:
     probable: float
@@ -33,12 +32,6 @@ class ClipCounts:
 class Pieces:
     def next(self) -> Optional[Tensor]: ...
     def __len__(self) -> int: ...
-
-def first_with_hooks(parameters: list[Parameter]) -> Optional[int]: ...
-
-class Structure:
-    def __init__(self, model: Module) -> None: ...
-    def is_the_same(self) -> bool: ...
 
 class Engine:
     def __init__(

@@ -29,6 +29,7 @@ from .opacus_names import OpacusNames
 from .optimizer import before_each_step
 from .options import Clipping, Options
 from .reduction import look_at_loss, loss_in_progress
+from .structure import Structure
 from .watched import Call, Evaluating, Numbers, WatchedForward, rows_of
 
 if TYPE_CHECKING:
@@ -181,10 +182,10 @@ class PrivacyEngine(OpacusNames):
     def _make_native(self) -> None:
         model = self._model
         self._parameters = list(model.parameters())
-        self._trained = [parameter for parameter in self._parameters if parameter.requires_grad]
+        self._trained = [(parameter, name) for name, parameter in model.named_parameters() if parameter.requires_grad]
         independent = set(self._options.independent_buffers)
         self._buffers = {name: buffer for name, buffer in model.named_buffers() if name not in independent}
-        self._structure = native.Structure(model)
+        self._structure = Structure(model)
         self._engine = native.Engine(list(model.named_parameters()), list(model.named_buffers()),
                                      {**self._options.native(native.default_ledger), "evaluating": Evaluating(model)})
 
@@ -333,14 +334,13 @@ class PrivacyEngine(OpacusNames):
                 raise unsupported(f"buffer '{name}' changed during training: it was replaced by another tensor, which "
                                   "would carry raw data into the model. Name it in independent_buffers if its updates "
                                   "do not depend on the data")
-        self._structure = native.Structure(self._model)
+        self._structure = Structure(self._model)
 
     def _check_hooks(self) -> None:
-        hooked = native.first_with_hooks(self._trained)
-        if hooked is not None:
-            name = next(name for name, parameter in self._model.named_parameters() if parameter is self._trained[hooked])
-            raise unsupported(f"a hook is registered on parameter '{name}', and it would not run: clipped sums are made past "
-                              "it. Take it away, and change what the optimizer does instead")
+        for parameter, name in self._trained:
+            if parameter._backward_hooks or getattr(parameter, "_post_accumulate_grad_hooks", None):
+                raise unsupported(f"a hook is registered on parameter '{name}', and it would not run: clipped sums are made past "
+                                  "it. Take it away, and change what the optimizer does instead")
 
     def _put_back(self, name: str, buffer: Optional[torch.Tensor]) -> None:
         *path, own = name.split(".")

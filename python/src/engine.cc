@@ -15,7 +15,6 @@
 #include "python/src/errors.h"
 #include "python/src/group.h"
 #include "python/src/mirror.h"
-#include "python/src/structure.h"
 
 namespace {
 
@@ -235,9 +234,5 @@ PYBIND11_MODULE(_engine, module) {
   translate_errors();
   bind_plan(module);
   bind_engine(module);
-  module.def("first_with_hooks", first_with_hooks);
-  py::class_<Structure>(module, "Structure")
-      .def(py::init<py::object>())
-      .def("is_the_same", &Structure::is_the_same);
   module.def("default_ledger", [] { return Ledger::default_path().string(); });
 }
