@@ -79,7 +79,8 @@ void print_floors(Case& c, const std::vector<discreet::TrainedParameter>& parame
 
 }  // namespace
 
-// What PrivacyEngine does in a step, taken apart; where one way to see a parameter is enough.
+// What PrivacyEngine does in a step, taken apart; where one way to see a parameter is enough. Its norms are
+// taken while the gradient passes, here after all of the backward pass, from memory: at most what they cost.
 void print_parts(Case& c, int steps) {
   std::vector<discreet::TrainedParameter> parameters;
   for (const auto& parameter : c.model->named_parameters())

@@ -4,7 +4,9 @@ usage: bench/step/run.py PATH-OF-step_bench OUT-FOLDER [--models a,b] [--who pla
                          [--threads T] [--timeout S] [--jax PYTHON] [--debian PATH-OF-step_bench]
 
 Each contestant is a program of its own, and they take turns: each works for a moment while the others wait, so that what
-the machine does meanwhile meets all of them. Run by the Python that has torch (the same libtorch that step_bench is
+the machine does meanwhile meets all of them. Ours and the plain ones start anew for each of four rounds, because where a
+program's pages lie moves its times by some percent for as long as it runs; the others, further off, take part in the first.
+Run by the Python that has torch (the same libtorch that step_bench is
 linked with), opacus, fastDP (optional) and matplotlib; JAX Privacy has a Python of its own, and a step_bench that is
 linked with Debian's libtorch may be measured as well: make bench-step.
 Prints for each model the median milliseconds of a step and the peak memory above what the process had before the model
@@ -20,6 +22,7 @@ import json
 import os
 import pathlib
 import select
+import statistics
 import subprocess
 import sys
 import time
@@ -33,7 +36,8 @@ WHO = {"plain": ("step_bench", "plain"), "plain-equal": ("step_bench", "plain-eq
        "opacus": ("rivals.py", "opacus"), "opacus-ghost": ("rivals.py", "opacus-ghost"), "fastdp": ("rivals.py", "fastdp"),
        "jax-plain": ("jax_rival.py", "jax-plain"), "jax-privacy": ("jax_rival.py", "jax-privacy"),
        "debian-plain": ("debian", "plain"), "debian-private": ("debian", "private")}
-ALWAYS = ("plain", "plain-equal", "private", "python-plain", "python-private")  # the others, in every fourth turn
+ALWAYS = ("plain", "plain-equal", "private", "python-plain", "python-private")  # the others, in the first round
+ROUNDS = 4
 
 
 class Stopped(Exception):
@@ -104,24 +108,33 @@ def start(options, name, model):
 
 def measure(model, options):
     """-> by contestant its turns, memory and size; why others do not run"""
-    running, counts, of, failed = {}, {}, {}, {}
-    for name in options.who:
+    of, failed = {}, {}
+    for number in range(ROUNDS):
+        take_a_round(model, options, [name for name in options.who if number == 0 or name in ALWAYS], of, failed)
+    for one in of.values():
+        one["mib"] = statistics.median(one["mib"])
+        one["turns"] += [None] * (ROUNDS * options.turns - len(one["turns"]))
+    return of, failed
+
+
+def take_a_round(model, options, names, of, failed):
+    """Adds each one's turns to `of`; who stops is moved from there to `failed`."""
+    running, counts = {}, {}
+    for name in names:
+        if name in failed:
+            continue
         try:
             contestant = start(options, name, model)
-            look = contestant.step(1)
+            running[name], counts[name] = contestant, max(1, round(1e3 * options.seconds / contestant.step(1)))
+            of.setdefault(name, {"turns": [], "mib": [], "trained": contestant.hello["trained"]})
         except (Stopped, OSError) as error:
             failed[name] = str(error)
-            continue
-        running[name], counts[name] = contestant, max(1, round(1e3 * options.seconds / look))
-        of[name] = {"turns": [], "trained": contestant.hello["trained"]}
+            of.pop(name, None)
     load = others_load()
     if load > 0.2:
         print(f"run.py: other programs use {load:.1f} processors: stop them, or measure again later", file=sys.stderr)
     for turn in range(options.turns):
         for name in list(running) if turn % 2 == 0 else list(reversed(running)):
-            if name not in ALWAYS and turn % 4 > 0:
-                of[name]["turns"].append(None)
-                continue
             try:
                 running[name].step(1)  # the caches, and the pages that the system took away meanwhile, come back
                 of[name]["turns"].append(running[name].step(counts[name]))
@@ -129,9 +142,8 @@ def measure(model, options):
                 failed[name] = str(error)
                 del running[name], of[name]
     for name, contestant in running.items():
-        of[name]["mib"] = contestant.rise()
+        of[name]["mib"].append(contestant.rise())
         contestant.end()
-    return of, failed
 
 
 def parts(model, options):
@@ -147,7 +159,7 @@ def main():
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--models")
     parser.add_argument("--who", type=lambda names: names.split(","), default=list(WHO))
-    parser.add_argument("--turns", type=int, default=32, help="rivals, further off, and Debian's libtorch have a quarter")
+    parser.add_argument("--turns", type=int, default=8, help="of each round")
     parser.add_argument("--seconds", type=float, default=1.0, help="of a turn; at least one step")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--timeout", type=float, default=120, help="of a turn, and of what comes before the first")
@@ -175,7 +187,7 @@ def main():
         table.check(model, of)
         table.show(model, results[model])
         (options.out / "steps.json").write_text(json.dumps(results, indent=1))
-        (options.out / "steps.md").write_text(table.markdown(results, options.threads, options.turns))
+        (options.out / "steps.md").write_text(table.markdown(results, options.threads, ROUNDS * options.turns))
     table.plot(results, options.out / "steps.png")
 
 

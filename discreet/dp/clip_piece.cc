@@ -68,17 +68,29 @@ ClipPiece::ClipPiece(const std::vector<TrainedParameter>& parameters, std::vecto
     });
   nodes_ = find_uses(output, parameters, graph);
   uses_.resize(parameters.size());
-  auto gradients = flow_back(nodes_, output, output_gradient);
-  for (size_t i = 0; i < nodes_.size(); ++i)
-    for (size_t use = 0; use < gradients[i].size(); ++use)
-      add_use(nodes_[i], nodes_[i].uses[use], std::move(gradients[i][use]));
+  flow_back_to_uses(output, output_gradient);
   for (const FunctionUse& function : functions_)
     for (size_t p : function.use->parameters) uses_[p].functions.push_back(&function);
   for (size_t p = 0; p < uses_.size(); ++p) choose_way(uses_[p], parameters[p].tensor.detach());
 }
 
+void ClipPiece::flow_back_to_uses(const at::Tensor& output, const at::Tensor& output_gradient) {
+  std::vector<int64_t> counts(uses_.size(), 0);
+  for (const UseNode& node : nodes_)
+    for (const ParameterUse& use : node.uses)
+      for (size_t p : use.parameters) ++counts[p];
+  const auto use_taken = [&](const ParameterUse& use, Gradients& gradients) {
+    gradients.choose(norm_way_);
+    const size_t p = use.parameters[0];
+    if (use.is_view && counts[p] == 1) uses_[p].norms = gradients.squared_norms();
+  };
+  auto gradients = flow_back(nodes_, output, output_gradient, use_taken);
+  for (size_t i = 0; i < nodes_.size(); ++i)
+    for (size_t use = 0; use < gradients[i].size(); ++use)
+      add_use(nodes_[i], nodes_[i].uses[use], std::move(gradients[i][use]));
+}
+
 void ClipPiece::add_use(const UseNode& node, const ParameterUse& use, std::unique_ptr<Gradients> gradients) {
-  gradients->choose(norm_way_);
   all_uses_.push_back({&node, &use, gradients.get(), /*joined=*/false});
   if (!use.is_view) {
     functions_.push_back({std::move(gradients), &use});
@@ -219,7 +231,9 @@ void ClipPiece::add_fast_norms(size_t parameter, std::vector<double>* squared,
     }
   };
   const Uses& uses = uses_[parameter];
-  if (uses.way == Way::kTogether) {
+  if (uses.norms) {
+    add(*uses.norms);
+  } else if (uses.way == Way::kTogether) {
     add(squared_norms_of_sum(uses.factors));
   } else {
     for (const ViewUse& view : uses.views) add(view.gradients->squared_norms());

@@ -8,6 +8,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -81,6 +82,7 @@ class ClipPiece {
     std::vector<const FunctionUse*> functions;
     std::vector<Factors> factors;  // kTogether
     Way way = Way::kApart;
+    std::optional<SquaredNorms> norms;  // of the only use, from when the gradient passed it
   };
   struct Group {
     std::vector<size_t> parameters;
@@ -102,6 +104,8 @@ class ClipPiece {
   };
 
   void add_use(const UseNode& node, const ParameterUse& use, std::unique_ptr<Gradients> gradients);
+  // Norms of parameters of one use are taken while the gradient that they are read from is near.
+  void flow_back_to_uses(const at::Tensor& output, const at::Tensor& output_gradient);
   void choose_way(Uses& uses, const at::Tensor& parameter);
   void take_norms(Group& group);
   void add_fast_norms(size_t parameter, std::vector<double>* squared, std::vector<NormError>* errors);

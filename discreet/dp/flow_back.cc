@@ -98,7 +98,8 @@ struct Taken {
 };
 
 // gradients: one for each output of the node.
-Taken take(const UseNode& node, std::vector<at::Tensor> gradients, const at::TensorOptions& options) {
+Taken take(const UseNode& node, std::vector<at::Tensor> gradients, const at::TensorOptions& options,
+           const UseTaken& use_taken) {
   gradients.resize(outputs_of(node));
   if (gradients[0].defined() && misreads(*node.node, gradients[0]))
     throw Error(ErrorKind::kUnsupported,
@@ -112,11 +113,12 @@ Taken take(const UseNode& node, std::vector<at::Tensor> gradients, const at::Ten
     std::vector<uint32_t> inputs;
     for (const ParameterUse& use : node.uses) inputs.push_back(use.input);
     taken.uses = node.rule->outputs->gradients(*node.node, inputs, gradients, node.layout, &taken.passed_on);
-    return taken;
+  } else {
+    if (!gradients[0].defined()) gradients[0] = at::zeros(libtorch::output_shape(*node.node), options);
+    for (const ParameterUse& use : node.uses)
+      taken.uses.push_back(node.rule->gradients(*node.node, use.input, gradients[0], node.layout));
   }
-  if (!gradients[0].defined()) gradients[0] = at::zeros(libtorch::output_shape(*node.node), options);
-  for (const ParameterUse& use : node.uses)
-    taken.uses.push_back(node.rule->gradients(*node.node, use.input, gradients[0], node.layout));
+  for (size_t i = 0; i < node.uses.size(); ++i) use_taken(node.uses[i], *taken.uses[i]);
   return taken;
 }
 
@@ -124,7 +126,8 @@ Taken take(const UseNode& node, std::vector<at::Tensor> gradients, const at::Ten
 
 std::vector<std::vector<std::unique_ptr<Gradients>>> flow_back(const std::vector<UseNode>& nodes,
                                                                const at::Tensor& output,
-                                                               const at::Tensor& output_gradient) {
+                                                               const at::Tensor& output_gradient,
+                                                               const UseTaken& use_taken) {
   const at::TensorOptions options = output_gradient.options();
   std::vector<libtorch::Edge> roots{libtorch::Edge(output.grad_fn(), output.output_nr())};
   std::vector<at::Tensor> flowing{output_gradient};
@@ -141,8 +144,8 @@ std::vector<std::vector<std::unique_ptr<Gradients>>> flow_back(const std::vector
     for (size_t i = 0; i < now.size(); ++i) {
       libtorch::Node* node = now[i]->node.get();
       if (inner.count(node)) {
-        watched.push_back({node, [&taken, &now, &options, i](const std::vector<at::Tensor>& gradients) {
-                             taken[i] = take(*now[i], gradients, options);
+        watched.push_back({node, [&, i](const std::vector<at::Tensor>& gradients) {
+                             taken[i] = take(*now[i], gradients, options, use_taken);
                            }});
       } else {
         for (uint32_t k = 0; k < outputs_of(*now[i]); ++k) edges.emplace_back(now[i]->node, k);
@@ -157,9 +160,9 @@ std::vector<std::vector<std::unique_ptr<Gradients>>> flow_back(const std::vector
     for (size_t i = 0; i < now.size(); ++i) {
       libtorch::Node& node = *now[i]->node;
       if (inner.count(&node)) {  // to which nothing may have flowed
-        if (!taken[i]) taken[i] = take(*now[i], {}, options);
+        if (!taken[i]) taken[i] = take(*now[i], {}, options, use_taken);
       } else {
-        taken[i] = take(*now[i], {next, next + outputs_of(*now[i])}, options);
+        taken[i] = take(*now[i], {next, next + outputs_of(*now[i])}, options, use_taken);
         std::fill_n(next, outputs_of(*now[i]), at::Tensor());
         next += outputs_of(*now[i]);
         node.release_variables();

@@ -3,6 +3,7 @@
 
 #include <torch/torch.h>
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -11,6 +12,9 @@
 
 namespace discreet {
 
+// Called for each use as soon as its rule has what it needs, while the gradient is still near the processor.
+using UseTaken = std::function<void(const ParameterUse& use, Gradients& gradients)>;
+
 // For each of the nodes the gradients of its uses, in their order, when output_gradient flows into the output
 // behind which they lie. By libtorch's own backward, which computes no parameter's gradient; but a node whose
 // rule passes the gradient on itself is where one stage ends, and its inputs are where the next one begins.
@@ -18,6 +22,7 @@ namespace discreet {
 // saved is let go. kUnsupported for a gradient that libtorch's own backward would misread.
 std::vector<std::vector<std::unique_ptr<Gradients>>> flow_back(const std::vector<UseNode>& nodes,
                                                                const at::Tensor& output,
-                                                               const at::Tensor& output_gradient);
+                                                               const at::Tensor& output_gradient,
+                                                               const UseTaken& use_taken);
 
 }  // namespace discreet

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import types
+import weakref
 from typing import Any, Callable, Optional
 
 import torch
@@ -53,15 +54,19 @@ def plain_forward(model: torch.nn.Module) -> Any:
 
 
 class Evaluating:
-    """Puts the modules of a model into evaluation mode and, when called with False, each back to what it was."""
+    """Puts the modules of a model into evaluation mode and, when called with False, each back to what it was.
+
+    The engine in C++ has it, where Python's garbage collector does not see what it holds: so it keeps no model alive.
+    """
 
     def __init__(self, model: torch.nn.Module) -> None:
-        self._model = model
+        self._model = weakref.ref(model)
         self._before: list[tuple[torch.nn.Module, bool]] = []
 
     def __call__(self, on: bool) -> None:
-        if on:
-            self._before = [(module, module.training) for module in self._model.modules()]
+        model = self._model()
+        if on and model is not None:
+            self._before = [(module, module.training) for module in model.modules()]
         try:
             self._set(on)
         except BaseException:  # Ctrl-C; no module stays as it should not be

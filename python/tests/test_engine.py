@@ -1,6 +1,8 @@
 """The clipped sum of unmodified models, equal to gradients of one row at a time."""
 import copy
+import gc
 import pickle
+import weakref
 
 import pytest
 import torch
@@ -240,6 +242,16 @@ def test_detach_gives_the_model_back():
     model(x).mean().backward()  # plain again: no guard
     expected = torch.autograd.grad(model(x).mean(), model[0].weight)[0]
     assert torch.allclose(model[0].weight.grad, expected)
+
+
+def test_an_engine_that_was_not_detached_is_freed_with_its_model():
+    model, x = mlp(), torch.randn(ROWS, 6)
+    engine = unaccounted(model, batch_size=ROWS, clip=1.0)
+    model(x).mean().backward()
+    left = [weakref.ref(engine), weakref.ref(model), weakref.ref(model[0].weight)]
+    del engine, model
+    gc.collect()
+    assert [reference() for reference in left] == [None, None, None]
 
 
 def test_noise_has_the_stated_deviation():

@@ -152,12 +152,17 @@ std::vector<std::unique_ptr<Gradients>> gradients(Node& node, const std::vector<
       back.flow(of_outputs[0], of_outputs[1], of_outputs[2], has_input ? layer.input_weight : at::Tensor());
   const auto by_sample = [&](const at::Tensor& x) { return layout.samples_first(x, 1, out, 1); };
   const at::Tensor dz = by_sample(flowing.z), sums = middle_sums(dz);
+  const at::Tensor x = by_sample(back.x()), h = by_sample(back.h_before());
+  const auto has = [&](uint32_t input) { return std::count(inputs.begin(), inputs.end(), input) > 0; };
+  std::shared_ptr<outer::JointNorms> joint;
+  if (has(LstmLayer::kInputWeight) && has(LstmLayer::kHiddenWeight))
+    joint = std::make_shared<outer::JointNorms>(dz, std::vector<at::Tensor>{x, h});
   std::vector<std::unique_ptr<Gradients>> result;
   for (uint32_t input : inputs) {
     if (input == LstmLayer::kInputWeight) {
-      result.push_back(std::make_unique<OuterProducts>(dz, by_sample(back.x())));
+      result.push_back(std::make_unique<OuterProducts>(dz, x, joint, 0));
     } else if (input == LstmLayer::kHiddenWeight) {
-      result.push_back(std::make_unique<OuterProducts>(dz, by_sample(back.h_before())));
+      result.push_back(std::make_unique<OuterProducts>(dz, h, joint, 1));
     } else {
       result.push_back(std::make_unique<RowGradients>(sums, Shape{dz.size(2)}));
     }

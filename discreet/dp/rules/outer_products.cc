@@ -18,6 +18,7 @@ constexpr double kKeptShare = 0.25;
 }  // namespace
 
 SquaredNorms OuterProducts::squared_norms() {
+  if (is_joint()) return joint_->of(place_);
   if (!keeps()) return outer::squared_norms(left(), right(), norm_way());
   const bool wide = left().size(2) > right().size(2);
   const at::Tensor &one = wide ? left() : right(), &other = wide ? right() : left();
@@ -29,7 +30,13 @@ std::optional<RulePlan> OuterProducts::plan() {
   const int64_t n = left().size(0), m = left().size(2), k = right().size(2);
   RulePlan plan = outer::plan(norm_way(), left().options(), n, left().size(1), m, k);
   if (keeps()) plan.bytes = static_cast<double>(n * m * k * left().element_size());
+  if (is_joint() && place_ > 0)  // the products of the left factor are another's
+    plan.flops *= static_cast<double>(k + 1) / static_cast<double>(m + k + 1);
   return plan;
+}
+
+bool OuterProducts::is_joint() const {
+  return joint_ && left_.size() == 1 && joint_->are(norm_way());
 }
 
 bool OuterProducts::keeps() {
@@ -161,9 +168,8 @@ ProductNorms by_tiles(const at::Tensor& left, const at::Tensor& right, const at:
 }
 
 // The direct way for samples of which products between positions are not exact enough.
-SquaredNorms squared_by_pairs(const at::Tensor& left, const at::Tensor& right) {
+SquaredNorms made_exact(const PairNorms& norms, const at::Tensor& left, const at::Tensor& right) {
   const int64_t t = left.size(1), m = left.size(2), k = right.size(2);
-  const PairNorms norms = pair_norms(left, right);
   SquaredNorms result{norms.squared, {}, norms.squared_error};
   const at::Tensor exact =
       norms.squared_error.isfinite() & (norms.squared_error <= norms.squared * kPairError);
@@ -186,7 +192,7 @@ SquaredNorms squared_norms(const at::Tensor& left, const at::Tensor& right, Norm
   const bool kernels = has_kernels(left.options()) && has_kernels(right.options());
   const bool direct = matrices.defined() || makes_matrices(way, kernels, t, m, k);
   if (t == 1 && !direct) return {row_squares(left) * row_squares(right), {}};
-  if (kernels && !direct) return squared_by_pairs(left, right);
+  if (kernels && !direct) return made_exact(pair_norms(left, right), left, right);
   if (kernels) {
     const ProductNorms norms = by_tiles(left, right, matrices);
     return {norms.squared, (norms.left * norms.right).sqrt() * product_error(at::kFloat, t) +
@@ -198,6 +204,27 @@ SquaredNorms squared_norms(const at::Tensor& left, const at::Tensor& right, Norm
                       (sample_squares(left) * sample_squares(right)).sqrt() * relative};
   if (direct) result.error += underflow_error(left.scalar_type(), t, m * k);
   return result;
+}
+
+JointNorms::JointNorms(const at::Tensor& left, std::vector<at::Tensor> rights)
+    : left_(libtorch::at_least_float(left)), rights_(std::move(rights)) {
+  for (at::Tensor& right : rights_) right = libtorch::at_least_float(right);
+}
+
+bool JointNorms::are(NormWay way) const {
+  return std::all_of(rights_.begin(), rights_.end(), [&](const at::Tensor& right) {
+    const int64_t t = left_.size(1);
+    const bool kernels = has_kernels(left_.options()) && has_kernels(right.options());
+    return kernels && t > 1 && !is_direct(way, kernels, t, left_.size(2), right.size(2));
+  });
+}
+
+SquaredNorms JointNorms::of(size_t which) {
+  if (norms_.empty()) {
+    const std::vector<PairNorms> pairs = pair_norms(left_, rights_);
+    for (size_t i = 0; i < pairs.size(); ++i) norms_.push_back(made_exact(pairs[i], left_, rights_[i]));
+  }
+  return norms_[which];
 }
 
 SquaredNorms sum_groups(const SquaredNorms& norms, int64_t groups) {

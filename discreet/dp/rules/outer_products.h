@@ -4,6 +4,7 @@
 
 #include <torch/torch.h>
 
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -12,12 +13,37 @@
 
 namespace discreet {
 
+namespace outer {
+
+// Of several matrices of which the left factor is the same (those of one recurrent layer): its products
+// between positions are made once.
+class JointNorms {
+ public:
+  JointNorms(const at::Tensor& left, std::vector<at::Tensor> rights);
+  // Whether they are made so: where products between positions are the way to each.
+  bool are(NormWay way) const;
+  // As squared_norms() of both factors.
+  SquaredNorms of(size_t which);
+
+ private:
+  at::Tensor left_;
+  std::vector<at::Tensor> rights_;
+  std::vector<SquaredNorms> norms_;
+};
+
+}  // namespace outer
+
 // Per sample the matrix sum over t of left[t] right[t]^T, for left [samples, t, m] and right [samples, t, k].
 // The uses of one matrix at several places are one such sum over all their positions.
 class OuterProducts : public Gradients {
  public:
-  OuterProducts(const at::Tensor& left, const at::Tensor& right)
-      : left_{libtorch::at_least_float(left)}, right_{libtorch::at_least_float(right)} {}
+  // joint: of which these are number `place`.
+  OuterProducts(const at::Tensor& left, const at::Tensor& right,
+                std::shared_ptr<outer::JointNorms> joint = nullptr, size_t place = 0)
+      : left_{libtorch::at_least_float(left)},
+        right_{libtorch::at_least_float(right)},
+        joint_(std::move(joint)),
+        place_(place) {}
 
   SquaredNorms squared_norms() override;
   void add_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) override;
@@ -34,8 +60,11 @@ class OuterProducts : public Gradients {
   std::pair<at::Tensor, at::Tensor> scaled(const WeightedRows& rows);
   at::Tensor of_kept(const WeightedRows& rows);
   bool keeps();
+  bool is_joint() const;
 
   std::vector<at::Tensor> left_, right_;
+  std::shared_ptr<outer::JointNorms> joint_;
+  size_t place_;
   // The samples' own matrices, where they were the way to the norms and are small beside their factors (those
   // of an adapter): [samples, m, k], or [samples, k, m] where m is the smaller. The sum needs no product
   // then.

@@ -7,6 +7,8 @@
 
 #include <torch/torch.h>
 
+#include <vector>
+
 namespace discreet {
 
 // All double [samples].
@@ -18,5 +20,9 @@ struct PairNorms {
 
 // left [samples, positions, m], right [samples, positions, k]: floats on the processor, of any strides.
 PairNorms pair_norms(const at::Tensor& left, const at::Tensor& right);
+
+// With several right factors, of one batch and as many positions each: the products of the left one are made
+// once.
+std::vector<PairNorms> pair_norms(const at::Tensor& left, const std::vector<at::Tensor>& rights);
 
 }  // namespace discreet

@@ -129,6 +129,26 @@ TEST(PairNorms, OfAnyStrides) {
       largest_share(left, right, "strides");
 }
 
+// As each by itself, on both sides of what is packed.
+TEST(PairNorms, OfSeveralRightFactors) {
+  torch::manual_seed(8);
+  for (const int64_t t : {5, 20, 64}) {
+    const Tensor left = torch::randn({3, t, 70});
+    const std::vector<Tensor> rights{torch::randn({3, t, 33}), torch::randn({t, 3, 9}).transpose(0, 1),
+                                     torch::randn({3, t, 0})};
+    const std::vector<PairNorms> joint = pair_norms(left, rights);
+    ASSERT_EQ(joint.size(), rights.size());
+    for (size_t i = 0; i < rights.size(); ++i) {
+      const PairNorms alone = pair_norms(left, rights[i]);
+      EXPECT_TRUE(joint[i].squared.equal(alone.squared)) << t << " " << i;
+      EXPECT_TRUE(joint[i].squared_error.equal(alone.squared_error)) << t << " " << i;
+      EXPECT_TRUE(joint[i].left.equal(alone.left) && joint[i].right.equal(alone.right)) << t << " " << i;
+      EXPECT_LE((joint[i].squared - expected(left, rights[i])).abs().max().item<double>(),
+                joint[i].squared_error.max().item<double>());
+    }
+  }
+}
+
 // A sample that is not finite is seen, and spoils no other.
 TEST(PairNorms, WithASampleThatIsNotFinite) {
   torch::manual_seed(5);
