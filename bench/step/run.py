@@ -38,6 +38,7 @@ WHO = {"plain": ("step_bench", "plain"), "plain-equal": ("step_bench", "plain-eq
        "debian-plain": ("debian", "plain"), "debian-private": ("debian", "private")}
 ALWAYS = ("plain", "plain-equal", "private", "python-plain", "python-private")  # the others, in the first round
 ROUNDS = 4
+KILLED = "killed, as the system does when memory is short"
 
 
 class Stopped(Exception):
@@ -80,7 +81,7 @@ class Contestant:
             return line
         lines = self._process.stderr.read().strip().splitlines()
         if self._process.wait() == -9:
-            raise Stopped("killed, as the system does when memory is short")
+            raise Stopped(KILLED)
         raise Stopped(lines[-1] if lines else f"exit status {self._process.returncode}")
 
 
@@ -111,22 +112,31 @@ def measure(model, options):
     of, failed = {}, {}
     for number in range(ROUNDS):
         take_a_round(model, options, [name for name in options.who if number == 0 or name in ALWAYS], of, failed)
+    crowded = [name for name, why in failed.items() if why == KILLED]
+    if crowded:  # once more, with nobody but those that they are compared with
+        beside = {"private", *crowded, *(table.PLAIN[name] for name in crowded if name in table.PLAIN)}
+        for name in crowded:
+            del failed[name]
+        take_a_round(model, options, [name for name in options.who if name in beside], of, failed)
+    turns = max((len(one["turns"]) for one in of.values()), default=0)
     for one in of.values():
         one["mib"] = statistics.median(one["mib"])
-        one["turns"] += [None] * (ROUNDS * options.turns - len(one["turns"]))
+        one["turns"] += [None] * (turns - len(one["turns"]))
     return of, failed
 
 
 def take_a_round(model, options, names, of, failed):
     """Adds each one's turns to `of`; who stops is moved from there to `failed`."""
     running, counts = {}, {}
+    before = max((len(one["turns"]) for one in of.values()), default=0)
     for name in names:
         if name in failed:
             continue
         try:
             contestant = start(options, name, model)
             running[name], counts[name] = contestant, max(1, round(1e3 * options.seconds / contestant.step(1)))
-            of.setdefault(name, {"turns": [], "mib": [], "trained": contestant.hello["trained"]})
+            one = of.setdefault(name, {"turns": [], "mib": [], "trained": contestant.hello["trained"]})
+            one["turns"] += [None] * (before - len(one["turns"]))
         except (Stopped, OSError) as error:
             failed[name] = str(error)
             of.pop(name, None)
