@@ -67,7 +67,7 @@ bench: configure
 	$(BUILD)/peers/bin/python bench/accounting.py $(BUILD)/accounting_bench
 	OMP_WAIT_POLICY=passive $(BUILD)/noise_bench
 
-# A private training step beside plain ones and the rivals', with the libtorch that they use: half an hour, likewise.
+# A private training step beside plain ones and the rivals', with the libtorch that they use: an hour or more, likewise.
 bench-step: wheel configure
 	@tools/rivals $(BUILD)-wheel
 	cmake --build $(BUILD)-wheel --parallel $(JOBS) --target step_bench python
