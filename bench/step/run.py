@@ -6,9 +6,9 @@ usage: bench/step/run.py PATH-OF-step_bench OUT-FOLDER [--models a,b] [--who pla
 Each contestant is a program of its own, and they take turns: each works for a moment while the others wait, so that what
 the machine does meanwhile meets all of them. Ours and the plain ones start anew for each of four rounds, because where a
 program's pages lie moves its times by some percent for as long as it runs; the others, further off, take part in the first.
-Run by the Python that has torch (the same libtorch that step_bench is
-linked with), opacus, fastDP (optional) and matplotlib; JAX Privacy has a Python of its own, and a step_bench that is
-linked with Debian's libtorch may be measured as well: make bench-step.
+Run by the Python that has torch (the same libtorch that step_bench is linked with), opacus, fastDP (optional) and
+matplotlib; JAX Privacy has a Python of its own, and a step_bench that is linked with Debian's libtorch may be measured as
+well: make bench-step.
 Prints for each model the median milliseconds of a step and the peak memory above what the process had before the model
 was made, and medians over the turns, each with an interval that holds it in 95 of 100 runs, of: a private step over the
 plain one of the same implementation, ours over each rival, and Python over C++ (what the language costs, whoever trains).

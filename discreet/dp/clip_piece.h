@@ -104,7 +104,9 @@ class ClipPiece {
   };
 
   void add_use(const UseNode& node, const ParameterUse& use, std::unique_ptr<Gradients> gradients);
-  // Norms of parameters of one use are taken while the gradient that they are read from is near.
+  // Norms of parameters of one use are taken while the gradient that they are read from is near. They are
+  // those of what add_to() sums, because nothing writes into a gradient meanwhile: libtorch's own operations
+  // never do, and hooks and custom functions on the way are refused (find_uses).
   void flow_back_to_uses(const at::Tensor& output, const at::Tensor& output_gradient);
   void choose_way(Uses& uses, const at::Tensor& parameter);
   void take_norms(Group& group);

@@ -12,7 +12,8 @@
 
 namespace discreet {
 
-// Called for each use as soon as its rule has what it needs, while the gradient is still near the processor.
+// Called for each use as soon as its rule has what it needs, while the gradient is still near the processor
+// and before the rest of the backward pass.
 using UseTaken = std::function<void(const ParameterUse& use, Gradients& gradients)>;
 
 // For each of the nodes the gradients of its uses, in their order, when output_gradient flows into the output
