@@ -19,9 +19,9 @@ constexpr double kHalfWidth = 0.125;  // of the line on which b falls, of the cl
 
 }  // namespace
 
-double count_part(double norm, double clip) {
-  const double part = std::clamp((1 - norm / clip) / (2 * kHalfWidth), -0.5, 0.5);
-  return std::round(part * 0x1p20) * 0x1p-20;  // sums are exact, in any order and over processes
+at::Tensor count_parts(const at::Tensor& norms, double clip) {
+  const at::Tensor part = ((1 - norms / clip) / (2 * kHalfWidth)).clamp_(-0.5, 0.5);
+  return part.mul_(0x1p20).round_().mul_(0x1p-20);  // sums are exact, in any order and over processes
 }
 
 AdaptiveClip::AdaptiveClip(const AdaptiveClipping& options, double noise_multiplier, double batch_size,

@@ -19,6 +19,8 @@
 // proven: a norm's last bits still move b, by four times their share of C, for each unit of a batch.
 #pragma once
 
+#include <torch/torch.h>
+
 #include <optional>
 
 #include "discreet/base/random.h"
@@ -35,8 +37,9 @@ struct AdaptiveClipping {
 // The range that a clip is kept in.
 inline constexpr double kLeastClip = 1e-12, kLargestClip = 1e12;
 
-// What a unit adds to the count: b - 1/2, in [-1/2, 1/2]. norm: finite, not negative; clip: positive.
-double count_part(double norm, double clip);
+// What units add to the count: b - 1/2, in [-1/2, 1/2], for norms of any shape in double. norms: finite, not
+// negative; clip: positive.
+at::Tensor count_parts(const at::Tensor& norms, double clip);
 
 class AdaptiveClip {
  public:

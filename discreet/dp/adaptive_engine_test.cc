@@ -67,7 +67,10 @@ TEST_F(AdaptiveEngine, AUnitIsWithinTheSensitivityOfBothTogether) {
       const double of_sum =
           sum.tensors()[0].norm().item<double>() / (adaptive.sum_noise_multiplier() * sum.sensitivity());
       const double of_count = sum.count() / adaptive.count_stddev();
-      EXPECT_NEAR(sum.count(), std::isfinite(norm) ? count_part(norm, kClip) : 0, 1e-5);
+      EXPECT_NEAR(
+          sum.count(),
+          std::isfinite(norm) ? count_parts(at::scalar_tensor(norm, at::kDouble), kClip).item<double>() : 0,
+          1e-5);
       EXPECT_LE(std::hypot(of_sum, of_count), 1 / kMultiplier);
       most = std::max(most, std::hypot(of_sum, of_count));
     }

@@ -26,11 +26,21 @@ at::Tensor& BlockSum::doubles() {
 
 at::Tensor BlockSum::total() const {
   if (doubles_.defined()) return doubles_;
-  const auto in_double = parameter_.options().dtype(at::kDouble).requires_grad(false);
-  if (blocks_.empty()) return at::zeros(parameter_.sizes(), in_double);
-  at::Tensor sum = blocks_[0].to(at::kDouble, /*non_blocking=*/false, /*copy=*/true);
-  for (size_t i = 1; i < blocks_.size(); ++i) sum.add_(blocks_[i]);
+  const at::Tensor sum =
+      at::empty(parameter_.sizes(), parameter_.options().dtype(at::kDouble).requires_grad(false));
+  write(sum);
   return sum;
+}
+
+void BlockSum::write(at::Tensor values) const {
+  if (doubles_.defined()) {
+    values.copy_(doubles_);
+  } else if (blocks_.empty()) {
+    values.zero_();
+  } else {
+    values.copy_(blocks_[0]);
+    for (size_t i = 1; i < blocks_.size(); ++i) values.add_(blocks_[i]);
+  }
 }
 
 at::Tensor BlockSum::released() const {

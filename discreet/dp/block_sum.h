@@ -39,6 +39,9 @@ class BlockSum {
   // Everything so far, in double: to be read, since where the sum is doubles these are they.
   at::Tensor total() const;
 
+  // values, a tensor in the parameter's shape and in double, = everything so far.
+  void write(at::Tensor values) const;
+
   // The blocks of floats, where the sum is them and nothing else: none of them where it is zero.
   const std::vector<at::Tensor>* blocks() const { return doubles_.defined() ? nullptr : &blocks_; }
   const at::Tensor& parameter() const { return parameter_; }

@@ -7,6 +7,7 @@
 #include "discreet/base/text.h"
 #include "discreet/dp/adaptive_clip.h"
 #include "discreet/dp/clip_piece.h"
+#include "discreet/dp/on_device.h"
 #include "discreet/dp/processes.h"
 
 namespace discreet {
@@ -38,6 +39,14 @@ Clipper::Clipper(std::vector<TrainedParameter> parameters, double max_grad_norm,
       throw Error(ErrorKind::kUnsupported, "parameter '" + parameter.name + "' is neither float nor double");
   for (size_t p = 0; p < parameters_.size(); ++p) buffers_.push_back(std::make_shared<GradientBuffers>());
   sums_ = zeros();
+  count_ = zero(at::kDouble);
+  clipped_ = zero(at::kLong);
+  not_finite_ = zero(at::kLong);
+}
+
+// Where the parameters are.
+at::Tensor Clipper::zero(at::ScalarType type) const {
+  return at::zeros({}, parameters_[0].tensor.options().dtype(type).requires_grad(false));
 }
 
 void Clipper::set_max_grad_norm(double max_grad_norm) {
@@ -73,18 +82,28 @@ void Clipper::add(const at::Tensor& output, const at::Tensor& output_gradient,
   const int64_t batch = graph_.batch_dimension;
   if (output.size(batch) == 0) return;
   const int64_t units = unit_starts.empty() ? output.size(batch) : static_cast<int64_t>(unit_starts.size());
-  std::vector<double> unit_weights(units, 1.0);
+  at::Tensor unit_weights;
   if (weights.defined()) {
     if (weights.dim() != 1 || weights.size(0) != units)
       refuse("weights must be one number for each of the " + std::to_string(units) + " units");
-    const at::Tensor numbers = weights.to(at::kDouble).cpu().contiguous();
-    std::copy_n(numbers.data_ptr<double>(), units, unit_weights.begin());
+    unit_weights = weights.to(at::kDouble).cpu().contiguous();
+    for (int64_t unit = 0; unit < units; ++unit) check_weight(unit_weights.data_ptr<double>()[unit]);
+    unit_weights = moved_to(unit_weights, parameters_[0].tensor);
+  } else {
+    check_weight(1);
   }
-  for (const double weight : unit_weights) check_weight(weight);
   ClipPiece piece(parameters_, groups_, clipping_, graph_, output, output_gradient, unit_starts);
   empty_ = false;
-  piece.clip(unit_weights, &counts_, &count_);
+  const ClipTally tally = piece.clip(unit_weights);
+  units_ += tally.units;
+  clipped_.add_(tally.clipped);
+  not_finite_.add_(tally.not_finite);
+  if (tally.count.defined()) count_.add_(tally.count);
   piece.add_to(sums_);
+}
+
+ClipCounts Clipper::counts() const {
+  return {units_, clipped_.item<int64_t>(), not_finite_.item<int64_t>()};
 }
 
 ClipPlan Clipper::plan(const at::Tensor& output, const at::Tensor& output_gradient,
@@ -95,9 +114,7 @@ ClipPlan Clipper::plan(const at::Tensor& output, const at::Tensor& output_gradie
   ClipPiece piece(parameters_, groups_, clipping_, graph_, output, output_gradient, options.unit_starts);
   ClipPlan plan = piece.plan();
   if (options.measure) {
-    ClipCounts counts;
-    double count = 0;
-    piece.clip(std::vector<double>(plan.units, 1.0), &counts, &count);
+    piece.clip({});
     plan.measured_rounding = piece.measured_rounding() / max_grad_norm_;
   }
   return plan;
@@ -131,13 +148,14 @@ void Clipper::add_unit(const std::vector<at::Tensor>& gradient, double weight) {
         ClipFactor{group.max_grad_norm, clipping_.normalise, clipping_.stability}.divisor(norm));
   }
   empty_ = false;
-  ++counts_.units;
+  ++units_;
   if (!finite) {
-    ++counts_.not_finite;
+    not_finite_.add_(1);
     return;
   }
-  if (clipped) ++counts_.clipped;
-  if (groups_.size() == 1) count_ += count_part(norm, groups_[0].max_grad_norm);
+  if (clipped) clipped_.add_(1);
+  if (groups_.size() == 1)
+    count_.add_(count_parts(at::scalar_tensor(norm, count_.options()), groups_[0].max_grad_norm));
   for (size_t g = 0; g < groups_.size(); ++g)
     for (size_t p : groups_[g].parameters)
       if (parts[p].defined()) sums_[p].doubles().add_(parts[p], factors[g] * weight);
@@ -151,7 +169,7 @@ ClippedSum Clipper::take() {
   std::vector<BlockSum> taken = zeros();
   taken.swap(sums_);
   empty_ = true;
-  return ClippedSum(std::move(taken), sensitivity(), std::exchange(count_, 0.0));
+  return ClippedSum(std::move(taken), sensitivity(), std::exchange(count_, zero(at::kDouble)));
 }
 
 std::vector<at::Tensor> ClippedSum::tensors() const {
@@ -160,10 +178,14 @@ std::vector<at::Tensor> ClippedSum::tensors() const {
   return result;
 }
 
+double ClippedSum::count() const {
+  return count_.item<double>();
+}
+
 void ClippedSum::sum_over(Processes& processes) {
   std::vector<at::Tensor> flat;
   for (const BlockSum& sum : sums_) flat.push_back(sum.total().flatten().cpu());
-  flat.push_back(torch::tensor({count_}, at::kDouble));
+  flat.push_back(count_.reshape({1}).cpu());
   const at::Tensor values = at::cat(flat);
   processes.sum(values);
   int64_t begin = 0;
@@ -172,7 +194,7 @@ void ClippedSum::sum_over(Processes& processes) {
     tensor.copy_(values.slice(0, begin, begin + tensor.numel()).reshape(tensor.sizes()));
     begin += tensor.numel();
   }
-  count_ = values[begin].item<double>();
+  count_.copy_(values[begin]);
 }
 
 }  // namespace discreet

@@ -41,20 +41,20 @@ class ClippedSum {
   // L2 norm by which adding or removing one unit can move the sum.
   double sensitivity() const { return sensitivity_; }
 
-  // The sum over the units of count_part (adaptive_clip.h), to which one adds at most 1/2. Not private
-  // either.
-  double count() const { return count_; }
+  // The sum over the units of count_parts (adaptive_clip.h), to which one adds at most 1/2. Not private
+  // either. Waits for a device.
+  double count() const;
 
   // Adds up the sums of all processes. Each unit is on one of them only, so the sensitivity stays.
   void sum_over(Processes& processes);
 
  private:
   friend class Clipper;
-  ClippedSum(std::vector<BlockSum> sums, double sensitivity, double count)
-      : sums_(std::move(sums)), sensitivity_(sensitivity), count_(count) {}
+  ClippedSum(std::vector<BlockSum> sums, double sensitivity, at::Tensor count)
+      : sums_(std::move(sums)), sensitivity_(sensitivity), count_(std::move(count)) {}
   std::vector<BlockSum> sums_;
   double sensitivity_;
-  double count_;
+  at::Tensor count_;  // double []
 };
 
 // Exact counts, private: for the owner's eyes only.
@@ -90,8 +90,8 @@ class Clipper {
   // The sum of all that was added since the last call; zero where nothing was.
   ClippedSum take();
 
-  // Of everything added since construction.
-  const ClipCounts& counts() const { return counts_; }
+  // Of everything added since construction. Waits for a device.
+  ClipCounts counts() const;
 
   const std::vector<TrainedParameter>& parameters() const { return parameters_; }
   const GraphOptions& graph() const { return graph_; }
@@ -104,6 +104,7 @@ class Clipper {
 
  private:
   std::vector<BlockSum> zeros() const;
+  at::Tensor zero(at::ScalarType type) const;
   void check_weight(double weight) const;
   void check_piece(const at::Tensor& output, const at::Tensor& output_gradient,
                    const std::vector<int64_t>& unit_starts) const;
@@ -115,9 +116,10 @@ class Clipper {
   double max_grad_norm_ = 0;
   std::vector<std::shared_ptr<GradientBuffers>> buffers_;  // by parameter
   std::vector<BlockSum> sums_;
-  double count_ = 0;
+  at::Tensor count_;   // double []
   bool empty_ = true;  // nothing was added since the last take()
-  ClipCounts counts_;
+  int64_t units_ = 0;
+  at::Tensor clipped_, not_finite_;  // int64 []: as ClipCounts
 };
 
 }  // namespace discreet

@@ -5,8 +5,9 @@
 
 #include "discreet/base/error.h"
 #include "discreet/dp/adaptive_clip.h"
-#include "discreet/dp/clip.h"
 #include "discreet/dp/flow_back.h"
+#include "discreet/dp/full_precision.h"
+#include "discreet/dp/on_device.h"
 #include "discreet/dp/rules/factors.h"
 
 namespace discreet {
@@ -26,8 +27,25 @@ bool are_apart(const std::vector<ViewUse>& views, const at::Tensor& sum) {
   return true;
 }
 
-double squared_norm(const at::Tensor& gradient) {
-  return gradient.square().sum().item<double>();
+// sum += gradient * factor, a number of a tensor; where it is 0 nothing, whatever the gradient holds.
+void add_scaled(at::Tensor& sum, const at::Tensor& gradient, const at::Tensor& factor) {
+  if (is_on_device(sum)) {
+    sum.add_((gradient * factor).masked_fill_(factor == 0, 0));
+  } else if (const double number = factor.item<double>(); number != 0) {
+    sum.add_(gradient, number);
+  }
+}
+
+// x[i] = value at these places.
+void fill(at::Tensor& x, const std::vector<int64_t>& places, double value) {
+  if (!places.empty()) x.index_fill_(0, moved_to(at::tensor(places, at::kLong), x), value);
+}
+
+// The power of two below the largest absolute value, 1 where that is 0 or not finite. [], of x's type.
+at::Tensor scale_of(const at::Tensor& x) {
+  const at::Tensor largest = x.abs().max();
+  return at::where(largest.isfinite() & (largest > 0), largest.log2().floor_().exp2_(),
+                   at::ones_like(largest));
 }
 
 }  // namespace
@@ -36,16 +54,19 @@ double ClipFactor::divisor(double norm) const {
   return normalise ? norm + stability : std::max(norm, max_grad_norm);
 }
 
+at::Tensor ClipFactor::divisors(const at::Tensor& norms) const {
+  return normalise ? norms + stability : norms.clamp_min(max_grad_norm);
+}
+
 at::Tensor FunctionUse::gradient(const at::Tensor& parameter, int64_t begin, int64_t end) const {
   at::Tensor entering = gradients->gradient(begin, end);
   // In the model's precision the numbers may be out of range: brought near 1 and back by a power of two.
-  const double largest = entering.abs().max().item<double>();
-  if (largest == 0) return at::zeros(parameter.sizes(), entering.options());
-  const double scale = std::isfinite(largest) ? std::exp2(std::floor(std::log2(largest))) : 1;
+  const at::Tensor none = (entering == 0).all(), scale = scale_of(entering);
+  if (!is_on_device(none) && none.item<bool>()) return at::zeros(parameter.sizes(), entering.options());
   entering = (entering / scale).to(libtorch::type_of(use->from));
   const at::Tensor part = libtorch::gradient_of_parameter(use->from, entering, parameter);
   if (!part.defined()) return at::zeros(parameter.sizes(), parameter.options().dtype(at::kDouble));
-  return part.to(at::kDouble) * scale;
+  return (part.to(at::kDouble) * scale).masked_fill_(none, 0);
 }
 
 ClipPiece::ClipPiece(const std::vector<TrainedParameter>& parameters, std::vector<BoundedGroup> groups,
@@ -59,6 +80,8 @@ ClipPiece::ClipPiece(const std::vector<TrainedParameter>& parameters, std::vecto
     for (int64_t row = 0; row < rows_; ++row) starts_.push_back(row);
   units_ = static_cast<int64_t>(starts_.size());
   starts_.push_back(rows_);
+  if (units_ != rows_)
+    first_rows_ = moved_to(at::tensor(starts_, at::kLong).slice(0, 0, units_), parameters[0].tensor);
   for (BoundedGroup& group : groups)
     groups_.push_back(
         {std::move(group.parameters), {group.max_grad_norm, clipping.normalise, clipping.stability}});
@@ -80,6 +103,7 @@ void ClipPiece::flow_back_to_uses(const at::Tensor& output, const at::Tensor& ou
     for (const ParameterUse& use : node.uses)
       for (size_t p : use.parameters) ++counts[p];
   const auto use_taken = [&](const ParameterUse& use, Gradients& gradients) {
+    const FullPrecision exact;
     gradients.choose(norm_way_);
     const size_t p = use.parameters[0];
     if (use.is_view && counts[p] == 1) uses_[p].norms = gradients.squared_norms();
@@ -126,65 +150,88 @@ void ClipPiece::choose_way(Uses& uses, const at::Tensor& parameter) {
   uses.way = Way::kTogether;
 }
 
-void ClipPiece::clip(const std::vector<double>& weights, ClipCounts* counts, double* count) {
-  for (Group& group : groups_) take_norms(group);
-  for (int64_t unit = 0; unit < units_; ++unit) {
-    const bool finite = std::all_of(groups_.begin(), groups_.end(), [&](const Group& group) {
-      return std::isfinite(std::sqrt(group.squared[unit]));
-    });
-    bool clipped = false;
-    ++counts->units;
-    if (!finite) {
-      ++counts->not_finite;
-    } else {
-      for (Group& group : groups_) {
-        const double norm = std::sqrt(group.squared[unit]);
-        group.factors[unit] = weights[unit] * (group.factor.max_grad_norm / group.factor.divisor(norm));
-        clipped = clipped || norm > group.factor.max_grad_norm;
-        if (groups_.size() == 1) *count += count_part(norm, group.factor.max_grad_norm);
-      }
-    }
-    if (clipped) ++counts->clipped;
+ClipTally ClipPiece::clip(const at::Tensor& weights) {
+  const FullPrecision exact;
+  at::Tensor finite, clipped;
+  for (Group& group : groups_) {
+    take_norms(group);
+    const at::Tensor known = group.squared.isfinite(),
+                     above = group.squared.sqrt() > group.factor.max_grad_norm;
+    finite = finite.defined() ? finite & known : known;
+    clipped = clipped.defined() ? clipped | above : above;
   }
+  for (Group& group : groups_) {
+    group.factors =
+        group.factor.divisors(group.squared.sqrt()).reciprocal_().mul_(group.factor.max_grad_norm);
+    if (weights.defined()) group.factors.mul_(weights);
+    group.factors.masked_fill_(finite.logical_not(), 0);
+  }
+  ClipTally tally{units_, (clipped & finite).sum(), finite.logical_not().sum(), {}};
+  if (groups_.size() == 1) {
+    const at::Tensor parts = count_parts(groups_[0].squared.sqrt(), groups_[0].factor.max_grad_norm);
+    tally.count = parts.masked_fill(finite.logical_not(), 0).sum();
+  }
+  return tally;
 }
 
 void ClipPiece::take_norms(Group& group) {
-  group.squared.assign(units_, 0.0);
-  group.factors.assign(units_, 0.0);
-  std::vector<NormError> errors(units_);
+  const auto zeros = [&] {
+    return at::zeros({units_}, parameters_[0].tensor.options().dtype(at::kDouble).requires_grad(false));
+  };
+  group.squared = zeros();
+  NormErrors errors{zeros(), zeros()};
   for (size_t p : group.parameters)
-    if (uses_[p].way != Way::kDirect) add_fast_norms(p, &group.squared, &errors);
-  // Units whose norm cannot come from per-row norms: several rows, or rounding that matters.
+    if (uses_[p].way != Way::kDirect) add_fast_norms(p, group.squared, errors);
+  is_on_device(group.squared) ? raise_norms(group, errors) : choose_direct(group, errors);
+  for (size_t p : group.parameters)
+    for (int64_t unit : direct_units(group, p))
+      group.squared[unit].add_(direct_gradient(p, unit).square().sum());
+}
+
+// Units whose norm cannot come from per-row norms: several rows, or rounding that matters.
+void ClipPiece::choose_direct(Group& group, const NormErrors& errors) {
+  auto* squared = group.squared.data_ptr<double>();
+  const auto *of_norm = errors.of_norm.data_ptr<double>(), *of_square = errors.of_square.data_ptr<double>();
   for (int64_t unit = 0; unit < units_; ++unit) {
-    double& squared = group.squared[unit];
-    const NormError& error = errors[unit];
-    const double divisor = group.factor.divisor(std::sqrt(squared));
+    const double divisor = group.factor.divisor(std::sqrt(squared[unit]));
     // Of the norm of these parameters; with what others add to the square it is less.
-    const double rise = std::sqrt(squared + error.of_square) - std::sqrt(squared);
+    const double rise = std::sqrt(squared[unit] + of_square[unit]) - std::sqrt(squared[unit]);
     const double hidden = group.of_doubles ? kHiddenNorm : 0;
     const bool rounded =
-        !std::isfinite(squared) || !(rise + error.of_norm + hidden <= kRecomputeAt * divisor);
+        !std::isfinite(squared[unit]) || !(rise + of_norm[unit] + hidden <= kRecomputeAt * divisor);
     if (starts_[unit + 1] - starts_[unit] != 1 || rounded) {
       group.direct.push_back(unit);
-      squared = 0;
+      squared[unit] = 0;
     }
   }
-  for (size_t p : group.parameters)
-    for (int64_t unit : direct_units(group, p)) group.squared[unit] += squared_norm(direct_gradient(p, unit));
+}
+
+// What choose_direct() does, where no number is read. Only units of several rows are computed directly.
+// Another whose rounding matters is bounded with it instead: its norm is taken for as large as it can be, and
+// larger by what may be wrong in its part of the sum, so that the part has norm at most max_grad_norm.
+void ClipPiece::raise_norms(Group& group, const NormErrors& errors) {
+  const double hidden = group.of_doubles ? kHiddenNorm : 0;
+  const at::Tensor norms = group.squared.sqrt(), largest = (group.squared + errors.of_square).sqrt_();
+  const at::Tensor rounding = largest - norms + errors.of_norm + hidden;
+  const at::Tensor small = rounding <= group.factor.divisors(norms) * kRecomputeAt;  // not where it is NaN
+  const at::Tensor raised = (largest + errors.of_norm * 2 + hidden * 2).square_();
+  group.squared = at::where(small, group.squared, raised);
+  for (int64_t unit = 0; unit < units_; ++unit)
+    if (starts_[unit + 1] - starts_[unit] != 1) group.direct.push_back(unit);
+  fill(group.squared, group.direct, 0);
 }
 
 void ClipPiece::add_to(std::vector<BlockSum>& sums) {
+  const FullPrecision exact;
   for (const Group& group : groups_) {
-    std::vector<double> row_weights(rows_, 0.0);
-    for (int64_t unit = 0; unit < units_; ++unit)
-      if (starts_[unit + 1] - starts_[unit] == 1) row_weights[starts_[unit]] = group.factors[unit];
-    for (int64_t unit : group.direct) row_weights[starts_[unit]] = 0;
-    const at::Tensor weights = at::tensor(row_weights, at::kDouble).to(parameters_[0].tensor.device());
+    at::Tensor weights = group.factors.clone();
+    fill(weights, group.direct, 0);
+    if (units_ != rows_) weights = at::zeros({rows_}, weights.options()).index_copy_(0, first_rows_, weights);
     for (size_t p : group.parameters) {
       if (uses_[p].way != Way::kDirect && static_cast<int64_t>(group.direct.size()) < units_)
         add_weighted(p, weights, sums[p]);
       for (int64_t unit : direct_units(group, p))
-        if (group.factors[unit] != 0) sums[p].doubles().add_(direct_gradient(p, unit), group.factors[unit]);
+        add_scaled(sums[p].doubles(), direct_gradient(p, unit), group.factors[unit]);
     }
   }
 }
@@ -215,20 +262,15 @@ std::vector<int64_t> ClipPiece::direct_units(const Group& group, size_t paramete
   return all;
 }
 
-void ClipPiece::add_fast_norms(size_t parameter, std::vector<double>* squared,
-                               std::vector<NormError>* errors) {
+at::Tensor ClipPiece::by_unit(const at::Tensor& x) const {
+  return units_ == rows_ ? x : x.index_select(0, first_rows_);
+}
+
+void ClipPiece::add_fast_norms(size_t parameter, at::Tensor squared, NormErrors& errors) {
   const auto add = [&](const SquaredNorms& norms) {
-    const at::Tensor part = norms.squared.cpu().contiguous();
-    const auto known = [](const at::Tensor& error) {
-      return error.defined() ? error.cpu().contiguous() : error;
-    };
-    const at::Tensor of_norm = known(norms.error), of_square = known(norms.squared_error);
-    for (int64_t unit = 0; unit < units_; ++unit) {
-      const int64_t row = starts_[unit];
-      (*squared)[unit] += part.data_ptr<double>()[row];
-      if (of_norm.defined()) (*errors)[unit].of_norm += of_norm.data_ptr<double>()[row];
-      if (of_square.defined()) (*errors)[unit].of_square += of_square.data_ptr<double>()[row];
-    }
+    squared.add_(by_unit(norms.squared));
+    if (norms.error.defined()) errors.of_norm.add_(by_unit(norms.error));
+    if (norms.squared_error.defined()) errors.of_square.add_(by_unit(norms.squared_error));
   };
   const Uses& uses = uses_[parameter];
   if (uses.norms) {

@@ -19,8 +19,6 @@
 
 namespace discreet {
 
-struct ClipCounts;
-
 constexpr double kRecomputeAt = 0x1p-12;  // of the clip: a rounding error beyond this goes to double
 constexpr int64_t kSamplesInFloat = 256;
 // What squares of doubles below 1e-308, which vanish, may hide of the norm of a product: factors of 1e-162
@@ -36,6 +34,14 @@ struct ClipFactor {
 
   // The unit's part is max_grad_norm / divisor(norm) times its gradient, of norm at most max_grad_norm.
   double divisor(double norm) const;
+  at::Tensor divisors(const at::Tensor& norms) const;
+};
+
+// What one piece adds to the owner's counts (clip.h), where the parameters are: nothing is read.
+struct ClipTally {
+  int64_t units = 0;
+  at::Tensor clipped, not_finite;  // int64 []
+  at::Tensor count;                // double []: of adaptive_clip.h, where there is one group
 };
 
 // Uses of one parameter that are the same view of it, as one.
@@ -60,9 +66,9 @@ class ClipPiece {
             const Clipping& clipping, const GraphOptions& graph, const at::Tensor& output,
             const at::Tensor& output_gradient, const std::vector<int64_t>& unit_starts);
 
-  // The units' factors, times their weights; 0 in every group where a gradient is not finite, which adds
-  // nothing to `count` either.
-  void clip(const std::vector<double>& weights, ClipCounts* counts, double* count);
+  // The units' factors, times their weights (double [units] where the parameters are; undefined: all are 1);
+  // 0 in every group where a gradient is not finite, which adds nothing to the tally's count either.
+  ClipTally clip(const at::Tensor& weights);
   void add_to(std::vector<BlockSum>& sums);
 
   // What clip() and add_to() do, as far as sizes tell (clip_plan.cc).
@@ -88,11 +94,11 @@ class ClipPiece {
     std::vector<size_t> parameters;
     ClipFactor factor;
     bool of_doubles = false;
-    std::vector<double> squared = {}, factors = {};  // by unit
-    std::vector<int64_t> direct = {};                // units computed directly for every parameter
+    at::Tensor squared = {}, factors = {};  // double [units]
+    std::vector<int64_t> direct = {};       // units computed directly for every parameter
   };
-  struct NormError {
-    double of_norm = 0, of_square = 0;  // bounds that count together (SquaredNorms)
+  struct NormErrors {
+    at::Tensor of_norm, of_square;  // double [units]: bounds that count together (SquaredNorms)
   };
 
   // As it stands in the graph; `joined`: its gradients were added to those of a use before it.
@@ -110,7 +116,10 @@ class ClipPiece {
   void flow_back_to_uses(const at::Tensor& output, const at::Tensor& output_gradient);
   void choose_way(Uses& uses, const at::Tensor& parameter);
   void take_norms(Group& group);
-  void add_fast_norms(size_t parameter, std::vector<double>* squared, std::vector<NormError>* errors);
+  void add_fast_norms(size_t parameter, at::Tensor squared, NormErrors& errors);
+  at::Tensor by_unit(const at::Tensor& x) const;  // [rows] -> [units], of their first rows
+  void choose_direct(Group& group, const NormErrors& errors);
+  void raise_norms(Group& group, const NormErrors& errors);
   std::vector<int64_t> direct_units(const Group& group, size_t parameter) const;
   at::Tensor direct_gradient(size_t parameter, int64_t unit);
   void add_weighted(size_t parameter, const at::Tensor& weights, BlockSum& sum);
@@ -119,6 +128,7 @@ class ClipPiece {
   int64_t rows_, units_;
   NormWay norm_way_;
   std::vector<int64_t> starts_;  // one more than units
+  at::Tensor first_rows_;        // [units], where the parameters are; undefined: each row is a unit
   std::vector<UseNode> nodes_;
   std::vector<UseOf> all_uses_;
   std::deque<FunctionUse> functions_;

@@ -117,7 +117,8 @@ double ClipPiece::measured_rounding() {
   for (const Group& group : groups_)
     for (size_t p : group.parameters) {
       for (int64_t unit = 0; unit < units_; ++unit)
-        if (group.factors[unit] != 0) sums[p].sub_(direct_gradient(p, unit), group.factors[unit]);
+        if (const double factor = group.factors[unit].item<double>(); factor != 0)
+          sums[p].sub_(direct_gradient(p, unit), factor);
       squared += sums[p].square().sum().item<double>();
     }
   return std::sqrt(squared);

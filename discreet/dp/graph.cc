@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "discreet/base/error.h"
+#include "discreet/dp/on_device.h"
 #include "discreet/dp/operations.h"
 #include "discreet/dp/rules/list.h"
 
@@ -49,9 +50,11 @@ saved::EmbeddingBackward0* look_up(Node& node) {
 // Rows of a table that follow each other, looked up once each, are a slice of it: positions, for instance.
 // Nothing where they are others; the padding token's row has no gradient.
 std::optional<ViewStep> slice_looked_up(saved::EmbeddingBackward0& node) {
-  const at::Tensor rows = unpack(node.indices_, node).to(at::kLong).flatten();
+  const at::Tensor indices = unpack(node.indices_, node), rows = indices.to(at::kLong).flatten();
   const int64_t count = rows.numel();
   if (count == 0) return {};
+  // Reading them means to wait for a device: not for what is a batch of several.
+  if (is_on_device(rows) && indices.dim() > 1 && indices.size(0) != 1) return {};
   const int64_t first = rows[0].item<int64_t>(), padding = integer(node.padding_idx);
   if (padding >= first && padding < first + count) return {};
   if (!rows.equal(at::arange(first, first + count, rows.options()))) return {};

@@ -5,6 +5,7 @@
 
 #include "discreet/base/error.h"
 #include "discreet/base/text.h"
+#include "discreet/dp/on_device.h"
 
 namespace discreet {
 
@@ -72,6 +73,7 @@ namespace {
 
 // Of the bytes; not against an adversary.
 uint64_t mark(const at::Tensor& tensor) {
+  if (tensor.is_meta()) return 0;  // it has none
   const at::Tensor here = tensor.detach().cpu().contiguous();
   const auto* bytes = static_cast<const unsigned char*>(here.data_ptr());
   const size_t size = here.nbytes(), words = size / sizeof(uint64_t);
@@ -148,7 +150,14 @@ void BufferGuard::remember() {
   remembered_.clear();
   for (const auto& buffer : model_.named_buffers())
     if (std::find(independent_.begin(), independent_.end(), buffer.key()) == independent_.end())
-      remembered_[buffer.key()] = buffer.value().detach().clone();
+      remembered_[buffer.key()] = {buffer.value(), version_of(buffer.value()),
+                                   buffer.value().detach().clone()};
+}
+
+// By what libtorch counts, where comparing the numbers would mean to wait for a device; those are compared
+// once, after the first forward pass. Batch normalisation, which counts nothing, is found in the graph.
+bool BufferGuard::is_untouched(const at::Tensor& now, const Remembered& before) const {
+  return compared_ && is_on_device(now) && now.is_same(before.buffer) && version_of(now) == before.version;
 }
 
 void BufferGuard::check() {
@@ -158,18 +167,17 @@ void BufferGuard::check() {
     if (std::find(independent_.begin(), independent_.end(), buffer.key()) != independent_.end()) continue;
     const auto before = remembered_.find(buffer.key());
     const at::Tensor& now = buffer.value();
-    const bool same = before != remembered_.end() && now.sizes().equals(before->second.sizes()) &&
-                      (now == before->second)
-                          .logical_or((now != now).logical_and(before->second != before->second))
-                          .all()
-                          .item<bool>();
+    const at::Tensor known = before != remembered_.end() ? before->second.contents : at::Tensor();
+    if (known.defined() && is_untouched(now, before->second)) continue;
+    const bool same = known.defined() && now.sizes().equals(known.sizes()) &&
+                      (now == known).logical_or((now != now).logical_and(known != known)).all().item<bool>();
     if (same) continue;
     if (changed.empty()) changed = buffer.key();
-    if (before == remembered_.end()) continue;
-    if (now.sizes().equals(before->second.sizes()) && !now.is_inference())
-      now.copy_(before->second);
+    if (!known.defined()) continue;
+    if (now.sizes().equals(known.sizes()) && !now.is_inference())
+      now.copy_(known);
     else
-      now.set_data(before->second.clone());
+      now.set_data(known.clone());
   }
   if (!changed.empty())
     throw Error(ErrorKind::kUnsupported,
@@ -177,6 +185,7 @@ void BufferGuard::check() {
                     "' changed during training: running statistics would carry raw data into the model. Use "
                     "group or layer normalisation, or name the buffer in independent_buffers if its updates "
                     "do not depend on the data (what it held before is there again)");
+  compared_ = true;
 }
 
 }  // namespace discreet

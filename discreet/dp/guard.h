@@ -98,7 +98,14 @@ class BufferGuard {
  private:
   const torch::nn::Module& model_;
   std::vector<std::string> independent_;
-  std::map<std::string, at::Tensor> remembered_;
+  struct Remembered {
+    at::Tensor buffer;
+    int64_t version;
+    at::Tensor contents;
+  };
+  bool is_untouched(const at::Tensor& now, const Remembered& before) const;
+  std::map<std::string, Remembered> remembered_;
+  bool compared_ = false;  // check() has passed
 };
 
 }  // namespace discreet

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "discreet/dp/on_device.h"
+
 namespace discreet {
 namespace {
 
@@ -131,7 +133,7 @@ at::Tensor Layout::by_owner(const at::Tensor& x) const {
   result[0] = static_cast<int64_t>(most);
   result.insert(result.begin(), samples_);
   return at::cat({x, at::zeros(zero, x.options())})
-      .index_select(0, index.flatten().to(x.device()))
+      .index_select(0, moved_to(index.flatten(), x))
       .view(result);
 }
 

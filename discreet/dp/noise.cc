@@ -11,6 +11,8 @@
 
 #include "discreet/base/error.h"
 #include "discreet/base/lattice_gaussian.h"
+#include "discreet/dp/device/lattice_gaussian.h"
+#include "discreet/dp/on_device.h"
 
 namespace discreet {
 namespace {
@@ -61,7 +63,7 @@ std::span<Number> part(Number* values, int64_t first, int64_t last) {
 
 // -> the memory that gets the noise when the blocks are run, as for the next function.
 at::Tensor noised(const at::Tensor& sum, double stddev, NoiseBlocks& blocks) {
-  const at::Tensor values = sum.cpu().contiguous();
+  const at::Tensor values = sum.contiguous();
   auto* numbers = values.data_ptr<double>();
   blocks.add(values.numel(), [=](RandomStream& stream, int64_t first, int64_t last) {
     add_lattice_gaussian(stream, stddev, part(numbers, first, last));
@@ -73,7 +75,7 @@ at::Tensor noised(const at::Tensor& sum, double stddev, NoiseBlocks& blocks) {
 // run.
 at::Tensor noised_floats(const BlockSum& sum, double stddev, double factor, NoiseBlocks& noise,
                          std::vector<at::Tensor>& kept) {
-  const at::Tensor released = sum.released().cpu();
+  const at::Tensor released = sum.released();
   auto* to = released.data_ptr<float>();
   const std::vector<at::Tensor>* blocks = sum.blocks();
   if (blocks != nullptr && blocks->size() == 1 && fits_floats(stddev)) {
@@ -81,20 +83,46 @@ at::Tensor noised_floats(const BlockSum& sum, double stddev, double factor, Nois
       release_lattice_gaussian(stream, stddev, factor, part(to, first, last));
     });
   } else if (blocks != nullptr && blocks->size() == 2) {
-    kept.push_back((*blocks)[1].cpu());
+    kept.push_back((*blocks)[1]);
     const auto* more = kept.back().data_ptr<float>();
     noise.add(released.numel(), [=](RandomStream& stream, int64_t first, int64_t last) {
       release_lattice_gaussian(stream, stddev, part<const float>(to, first, last), part(more, first, last),
                                factor, part(to, first, last));
     });
   } else {
-    kept.push_back(sum.total().cpu().contiguous());
+    kept.push_back(sum.total().contiguous());
     const auto* numbers = kept.back().data_ptr<double>();
     noise.add(released.numel(), [=](RandomStream& stream, int64_t first, int64_t last) {
       release_lattice_gaussian(stream, stddev, part(numbers, first, last), factor, part(to, first, last));
     });
   }
   return released;
+}
+
+// On a device: into one tensor, so that a device is asked once for many small parameters.
+constexpr int64_t kTogether = int64_t{1} << 23;  // numbers
+
+// -> the noised sums in double, in the parameters' shapes; `use` takes them before the next ones are made.
+void noised_on_device(const std::vector<BlockSum>& sums, double stddev, RandomStream& random,
+                      const std::function<void(size_t, const at::Tensor&)>& use) {
+  for (size_t first = 0, last = 0; first < sums.size(); first = last) {
+    int64_t count = 0;
+    for (; last < sums.size() && (last == first || count + sums[last].parameter().numel() <= kTogether);
+         ++last)
+      count += sums[last].parameter().numel();
+    const auto options = sums[first].parameter().options().dtype(at::kDouble).requires_grad(false);
+    const at::Tensor values = at::empty({count}, options);
+    std::vector<at::Tensor> parts;
+    int64_t begin = 0;
+    for (size_t i = first; i < last; ++i) {
+      const at::Tensor& parameter = sums[i].parameter();
+      parts.push_back(values.slice(0, begin, begin + parameter.numel()).view(parameter.sizes()));
+      sums[i].write(parts.back());
+      begin += parameter.numel();
+    }
+    device::add_lattice_gaussian(random, stddev, values);
+    for (size_t i = first; i < last; ++i) use(i, parts[i - first]);
+  }
 }
 
 }  // namespace
@@ -109,12 +137,15 @@ std::vector<at::Tensor> add_noise(ClippedSum&& sum, double noise_multiplier, Ran
   at::NoGradGuard no_grad;
   const double stddev = noise_stddev(sum, noise_multiplier);
   const ClippedSum consumed = std::move(sum);
-  NoiseBlocks blocks(random);
   std::vector<at::Tensor> released;
+  if (is_on_device(consumed.sums().front().parameter())) {
+    noised_on_device(consumed.sums(), stddev, random,
+                     [&](size_t, const at::Tensor& values) { released.push_back(values.clone()); });
+    return released;
+  }
+  NoiseBlocks blocks(random);
   for (const at::Tensor& tensor : consumed.tensors()) released.push_back(noised(tensor, stddev, blocks));
   blocks.run();
-  for (size_t i = 0; i < released.size(); ++i)
-    released[i] = released[i].to(consumed.sums()[i].parameter().device());
   return released;
 }
 
@@ -123,9 +154,19 @@ std::vector<at::Tensor> add_noise(ClippedSum&& sum, double noise_multiplier, dou
   at::NoGradGuard no_grad;
   const double stddev = noise_stddev(sum, noise_multiplier);
   const ClippedSum consumed = std::move(sum);
-  NoiseBlocks blocks(random);
   std::vector<at::Tensor> released, kept;
   const auto is_float = [&](size_t i) { return parameters[i].tensor.scalar_type() == at::kFloat; };
+  if (is_on_device(consumed.sums().front().parameter())) {
+    noised_on_device(consumed.sums(), stddev, random, [&](size_t i, const at::Tensor& values) {
+      released.push_back(consumed.sums()[i].released());
+      if (is_float(i))
+        at::mul_out(released.back(), values, at::scalar_tensor(1 / normaliser, at::kDouble));
+      else
+        at::div_out(released.back(), values, at::scalar_tensor(normaliser, at::kDouble));
+    });
+    return released;
+  }
+  NoiseBlocks blocks(random);
   for (size_t i = 0; i < parameters.size(); ++i) {
     const BlockSum& one = consumed.sums()[i];
     released.push_back(is_float(i) ? noised_floats(one, stddev, 1 / normaliser, blocks, kept)
@@ -134,7 +175,7 @@ std::vector<at::Tensor> add_noise(ClippedSum&& sum, double noise_multiplier, dou
   blocks.run();
   for (size_t i = 0; i < parameters.size(); ++i) {
     if (!is_float(i)) released[i].div_(normaliser);
-    released[i] = released[i].to(parameters[i].tensor.device(), parameters[i].tensor.scalar_type());
+    released[i] = released[i].to(parameters[i].tensor.scalar_type());
   }
   return released;
 }

@@ -202,6 +202,9 @@ const std::unordered_map<std::string, Carry>& operations() {
       {"NativeLayerNormBackward0", layer_normalising},
       {"PreluBackward0", elementwise},
       {"PreluKernelBackward0", elementwise},
+      {"ScaledDotProductCudnnAttentionBackward0", attending},
+      {"ScaledDotProductEfficientAttentionBackward0", attending},
+      {"ScaledDotProductFlashAttentionBackward0", attending},
       {"ScaledDotProductFlashAttentionForCpuBackward0", attending},
       {"TrilinearBackward0", bilinear},
   };

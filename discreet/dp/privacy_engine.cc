@@ -387,7 +387,7 @@ void PrivacyEngine::State::release() {
       adaptive_clip ? adaptive_clip->sum_noise_multiplier() : options.noise_multiplier;
   const int64_t step = steps + 1;
   if (options.processes) add_up(sum, step);
-  const double count = sum.count();
+  const double count = adaptive_clip ? sum.count() : 0;
   std::vector<at::Tensor> released;
   double next_clip = clipper.max_grad_norm();
   on_first("charge or release step " + std::to_string(step), [&] {
@@ -458,7 +458,7 @@ bool PrivacyEngine::is_private() const {
 const std::string& PrivacyEngine::ledger_run() const {
   return state_->ledger_run;
 }
-const ClipCounts& PrivacyEngine::counts() const {
+ClipCounts PrivacyEngine::counts() const {
   return state_->clipper.counts();
 }
 

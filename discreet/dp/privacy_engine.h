@@ -234,8 +234,8 @@ class PrivacyEngine {
   // Id of the run in the ledger; empty without one.
   const std::string& ledger_run() const;
   // Units clipped, and units whose gradient was not finite and added nothing; of this process. Private: for
-  // the owner's eyes.
-  const ClipCounts& counts() const;
+  // the owner's eyes. Waits for a device.
+  ClipCounts counts() const;
 
   // Looks, on one batch of at least 2 rows, for what the engine cannot see at each step: outputs that depend
   // on other samples, a layout of rows that differs from the derived one, buffers that change, a loss that is

@@ -104,8 +104,9 @@ Carried batch_normalising(const Way& way) {
   return moved_to(way, *place, place->dimension);
 }
 
-// [batch, heads, positions, width]
+// [batch, heads, positions, width]. What is added to the scores, input 3 on a GPU, may be broadcast.
 Carried attending(const Way& way) {
+  if (way.input > 2) return refuse(kMixes);
   const auto place = way.layout.place(way.out);
   if (!place) return refuse(kSpread);
   return place->dimension < 2 ? moved_to(way, *place, place->dimension) : refuse(kMixes);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "discreet/dp/on_device.h"
 #include "discreet/dp/rules/outer_products.h"
 #include "discreet/dp/rules/row_gradients.h"
 #include "discreet/dp/rules/row_kernels.h"
@@ -72,7 +73,7 @@ at::Tensor unfold_images(const at::Tensor& images, at::IntArrayRef kernel, const
 // x [n, c, ...] -> [n, c * kernel, positions], as convolving reads it; `most`: positions kept by dimension.
 at::Tensor unfold(const at::Tensor& x, at::IntArrayRef kernel, const Geometry& by, at::IntArrayRef most) {
   const int64_t n = x.size(0), spatial = x.dim() - 2;
-  const bool of_images = spatial == 2 && x.device().is_cpu();
+  const bool of_images = spatial == 2 && !is_on_device(x);
   if (of_images && x.scalar_type() == at::kFloat)
     return unfold_images<float>(x, kernel, by, most).transpose(1, 2);
   if (of_images && x.scalar_type() == at::kDouble)

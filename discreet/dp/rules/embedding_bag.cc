@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "discreet/dp/on_device.h"
 #include "discreet/dp/rules/token_gradients.h"
 
 namespace discreet {
@@ -41,7 +42,7 @@ class TokenRows {
           at::full({static_cast<int64_t>(rows.size()), static_cast<int64_t>(longest)}, none, type);
       for (size_t i = 0; i < rows.size(); ++i)
         std::copy(rows[i].begin(), rows[i].end(), result.data_ptr<decltype(none)>() + i * longest);
-      return result.to(g.device());
+      return moved_to(result, g);
     };
     return {padded(tokens_, int64_t{ReadTokens::kNone}, at::kLong), padded(positions_, int64_t{0}, at::kLong),
             padded(weights_, 0.0, at::kDouble), g};

@@ -59,9 +59,10 @@ std::unique_ptr<Gradients> group_norm(Node& node, uint32_t input, const at::Tens
   if (input == kGainSlot) {
     const auto by_channel = [&](const torch::autograd::SavedVariable& of_groups) {
       return unpack(of_groups, node)
-          .view({images, -1})
+          .view({images, -1, 1})
           .to(at::kDouble)
-          .repeat_interleave(channels / norm.group, 1);
+          .expand({-1, -1, channels / norm.group})
+          .reshape({images, channels});
     };
     const RowSums both =
         row_sums_and_dots(rows, at_least_float(unpack(norm.input_, node)).reshape(rows.sizes()));

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "discreet/dp/on_device.h"
 #include "discreet/dp/rules/pair_norms.h"
 #include "discreet/dp/rules/product_norms.h"
 #include "discreet/dp/rules/row_kernels.h"
@@ -105,7 +106,7 @@ const at::Tensor& OuterProducts::joined(std::vector<at::Tensor>& parts) {
 namespace outer {
 
 bool has_kernels(const at::TensorOptions& options) {
-  return options.device().is_cpu() && options.dtype() == at::kFloat;
+  return !is_on_device(options.device()) && options.dtype() == at::kFloat;
 }
 
 bool is_direct(NormWay way, bool kernels, int64_t t, int64_t m, int64_t k) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "discreet/dp/on_device.h"
 #include "discreet/dp/rules/vector_clones.h"
 
 namespace discreet {
@@ -128,7 +129,7 @@ DISCREET_VECTOR_CLONES void add_normalised(const float* __restrict x, float mean
 }
 
 bool has_kernels(const at::Tensor& x) {
-  return x.device().is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble);
+  return !is_on_device(x) && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble);
 }
 
 int64_t grain(int64_t width) {
@@ -199,25 +200,23 @@ at::Tensor by_row(const at::Tensor& x, Kernel kernel) {
 }  // namespace
 
 at::Tensor row_squares(const at::Tensor& x) {
-  if (x.device().is_cpu() && x.scalar_type() == at::kFloat)
+  if (!is_on_device(x) && x.scalar_type() == at::kFloat)
     return by_row<float>(x, [](const float* row, int64_t n) { return squares(row, n); });
-  if (x.device().is_cpu() && x.scalar_type() == at::kDouble)
+  if (!is_on_device(x) && x.scalar_type() == at::kDouble)
     return by_row<double>(x, [](const double* row, int64_t n) { return squares(row, n); });
   return x.to(at::kDouble).square().flatten(1).sum(1);
 }
 
 at::Tensor row_sums(const at::Tensor& x) {
-  if (x.device().is_cpu() && x.scalar_type() == at::kFloat)
+  if (!is_on_device(x) && x.scalar_type() == at::kFloat)
     return by_row<float>(x, [](const float* row, int64_t n) { return sums(row, n); });
-  if (x.device().is_cpu() && x.scalar_type() == at::kDouble)
+  if (!is_on_device(x) && x.scalar_type() == at::kDouble)
     return by_row<double>(x, [](const double* row, int64_t n) { return sums(row, n); });
   return x.to(at::kDouble).flatten(1).sum(1);
 }
 
 RowSums row_sums_and_dots(const at::Tensor& x, const at::Tensor& y) {
-  const auto is_float = [](const at::Tensor& t) {
-    return t.device().is_cpu() && t.scalar_type() == at::kFloat;
-  };
+  const auto is_float = [](const at::Tensor& t) { return !is_on_device(t) && t.scalar_type() == at::kFloat; };
   if (!is_float(x) || !is_float(y)) return {row_sums(x), (x.to(at::kDouble) * y).flatten(1).sum(1)};
   const at::Tensor a = x.contiguous(), b = y.contiguous();
   const int64_t rows = a.size(0), width = rows == 0 ? 0 : a.numel() / rows;
@@ -246,9 +245,7 @@ at::Tensor middle_sums(const at::Tensor& x) {
 
 at::Tensor normalised_middle_sums(const at::Tensor& x, const at::Tensor& mean, const at::Tensor& scale,
                                   const at::Tensor& y) {
-  const auto is_float = [](const at::Tensor& t) {
-    return t.device().is_cpu() && t.scalar_type() == at::kFloat;
-  };
+  const auto is_float = [](const at::Tensor& t) { return !is_on_device(t) && t.scalar_type() == at::kFloat; };
   if (!is_float(x) || !is_float(y) || !is_float(mean) || !is_float(scale))
     return middle_sums((x - mean.unsqueeze(2)).mul_(scale.unsqueeze(2)).mul_(y)).to(at::kDouble);
   const at::Tensor a = x.stride(2) == 1 ? x : x.contiguous(), b = y.stride(2) == 1 ? y : y.contiguous();

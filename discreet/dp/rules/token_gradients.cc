@@ -8,15 +8,17 @@ namespace discreet {
 
 SquaredNorms TokenGradients::squared_norms() {
   if (!by_number() && has_token_kernels(read_)) return {token_squares(read_), {}};
-  const int64_t samples = read_.tokens.size(0), names = by_number() ? shape_[0] * shape_[1] : shape_[0];
-  const Parts parts = parts_of(at::arange(samples, read_.tokens.options()));
-  const auto [pairs, inverse, counts] =
-      at::_unique2(parts.samples * names + parts.tokens, /*sorted=*/true, /*return_inverse=*/true);
-  at::Tensor summed = at::zeros({pairs.size(0), parts.g.size(1)}, parts.g.options());
-  summed.index_add_(0, inverse, parts.g);
-  at::Tensor squared = at::zeros({samples}, summed.options());
-  squared.index_add_(0, pairs.div(names, "floor"), row_squares(summed));
-  return {squared, {}};
+  // In the order of its tokens, what a sample adds to one row of the table lies together.
+  const auto [tokens, order] = read_.tokens.sort(1);
+  const auto ordered = [&, &by = order](const at::Tensor& x) { return x.defined() ? x.gather(1, by) : x; };
+  const at::Tensor g =
+      of_tokens({tokens, ordered(read_.positions), ordered(read_.weights), read_.g}).flatten(0, 1);
+  const int64_t samples = tokens.size(0), t = tokens.size(1);
+  at::Tensor place = at::zeros_like(tokens);  // of the row, among those of the sample
+  if (t > 1) place.slice(1, 1).copy_(tokens.slice(1, 1).ne(tokens.slice(1, 0, t - 1)).cumsum(1));
+  place.add_(at::arange(samples, tokens.options()).mul_(t).unsqueeze(1));
+  const at::Tensor summed = at::zeros_like(g).index_add_(0, place.flatten(), g);
+  return {row_squares(summed).view({samples, t}).sum(1), {}};
 }
 
 void TokenGradients::add_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) {
@@ -26,9 +28,9 @@ void TokenGradients::add_weighted(const at::Tensor& weights, int64_t begin, int6
     add_tokens(read_, rows.take(at::arange(read_.tokens.size(0), at::kLong)), rows.weights(), sum);
     return;
   }
-  Parts parts = parts_of(rows.take(at::arange(read_.tokens.size(0), read_.tokens.options())));
-  parts.g.mul_(rows.weights().index_select(0, parts.samples).unsqueeze(1));
-  add(parts, sum);
+  const auto taken = [&](const at::Tensor& x) { return x.defined() ? rows.take(x) : x; };
+  const ReadTokens read{taken(read_.tokens), taken(read_.positions), taken(read_.weights), taken(read_.g)};
+  add(read, of_tokens(read).mul_(rows.weights().view({-1, 1, 1})), sum);
 }
 
 bool TokenGradients::write_weighted(const at::Tensor& weights, int64_t begin, int64_t end, at::Tensor sum) {
@@ -45,7 +47,9 @@ bool TokenGradients::by_rows(const at::Tensor& sum) const {
 
 at::Tensor TokenGradients::gradient(int64_t begin, int64_t end) {
   at::Tensor sum = at::zeros(shape_, read_.g.options().dtype(at::kDouble));
-  add(parts_of(at::arange(begin, end, read_.tokens.options())), sum);
+  const auto part = [&](const at::Tensor& x) { return x.defined() ? x.slice(0, begin, end) : x; };
+  const ReadTokens read{part(read_.tokens), part(read_.positions), part(read_.weights), part(read_.g)};
+  add(read, of_tokens(read), sum);
   return sum;
 }
 
@@ -83,24 +87,20 @@ std::optional<RulePlan> TokenGradients::plan() {
                   .unit = read_.g.scalar_type() == at::kFloat && !by_number() ? 0x1p-24 : 0x1p-53};
 }
 
-TokenGradients::Parts TokenGradients::parts_of(const at::Tensor& samples) const {
-  const at::Tensor found = read_.tokens.index_select(0, samples).ne(ReadTokens::kNone).nonzero();
-  const at::Tensor among = found.select(1, 0), sample = samples.index_select(0, among);
-  const int64_t t = read_.tokens.size(1), rows = read_.g.size(1);
-  const at::Tensor token = sample * t + found.select(1, 1);
-  const auto of_token = [&](const at::Tensor& x) { return x.reshape({-1}).index_select(0, token); };
-  const at::Tensor row = sample * rows + of_token(read_.positions);
-  at::Tensor g = read_.g.flatten(0, 1).index_select(0, row).to(at::kDouble, false, /*copy=*/true);
-  if (read_.weights.defined()) g.mul_(of_token(read_.weights).unsqueeze(1));
-  return {among, of_token(read_.tokens), g};
+at::Tensor TokenGradients::of_tokens(const ReadTokens& read) {
+  const at::Tensor positions = read.positions.unsqueeze(2).expand({-1, -1, read.g.size(2)});
+  at::Tensor g = read.g.gather(1, positions).to(at::kDouble);
+  if (read.weights.defined()) g.mul_(read.weights.unsqueeze(2));
+  return g.masked_fill_((read.tokens == ReadTokens::kNone).unsqueeze(2), 0);
 }
 
-void TokenGradients::add(const Parts& parts, at::Tensor sum) const {
+void TokenGradients::add(const ReadTokens& read, const at::Tensor& g, at::Tensor sum) const {
+  const at::Tensor tokens = read.tokens.clamp_min(0).flatten(), all = g.flatten(0, 1);
   if (by_number()) {
-    sum.index_put_({parts.tokens.div(shape_[1], "floor"), parts.tokens.remainder(shape_[1])},
-                   parts.g.squeeze(1), /*accumulate=*/true);
+    sum.index_put_({tokens.div(shape_[1], "floor"), tokens.remainder(shape_[1])}, all.squeeze(1),
+                   /*accumulate=*/true);
   } else {
-    sum.index_add_(0, parts.tokens, parts.g);
+    sum.index_add_(0, tokens, all);
   }
 }
 

@@ -37,15 +37,11 @@ class TokenGradients : public Gradients {
   std::optional<RulePlan> plan() override;
 
  private:
-  struct Parts {
-    at::Tensor samples;  // [parts], indices into the samples asked for
-    at::Tensor tokens;   // [parts]
-    at::Tensor g;        // double [parts, width]
-  };
-  Parts parts_of(const at::Tensor& samples) const;
+  // Double [samples, t, width]: what each token adds; 0 where there is none.
+  static at::Tensor of_tokens(const ReadTokens& read);
   bool by_rows(const at::Tensor& sum) const;
   bool by_number() const { return read_.g.size(2) != shape_[1]; }
-  void add(const Parts& parts, at::Tensor sum) const;
+  void add(const ReadTokens& read, const at::Tensor& g, at::Tensor sum) const;
 
   libtorch::Shape shape_;
   ReadTokens read_;

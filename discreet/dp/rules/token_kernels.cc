@@ -6,6 +6,7 @@
 #include <numeric>
 #include <vector>
 
+#include "discreet/dp/on_device.h"
 #include "discreet/dp/rules/vector_clones.h"
 
 namespace discreet {
@@ -142,8 +143,7 @@ void add(const ReadTokens& read, const at::Tensor& samples, const at::Tensor& we
 }  // namespace
 
 bool has_token_kernels(const ReadTokens& read) {
-  return read.g.device().is_cpu() &&
-         (read.g.scalar_type() == at::kFloat || read.g.scalar_type() == at::kDouble);
+  return !is_on_device(read.g) && (read.g.scalar_type() == at::kFloat || read.g.scalar_type() == at::kDouble);
 }
 
 at::Tensor token_squares(const ReadTokens& read) {
