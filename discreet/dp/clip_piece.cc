@@ -103,7 +103,7 @@ void ClipPiece::flow_back_to_uses(const at::Tensor& output, const at::Tensor& ou
     for (const ParameterUse& use : node.uses)
       for (size_t p : use.parameters) ++counts[p];
   const auto use_taken = [&](const ParameterUse& use, Gradients& gradients) {
-    const FullPrecision exact;
+    const FullPrecision exact(parameters_[0].tensor.device());
     gradients.choose(norm_way_);
     const size_t p = use.parameters[0];
     if (use.is_view && counts[p] == 1) uses_[p].norms = gradients.squared_norms();
@@ -151,7 +151,7 @@ void ClipPiece::choose_way(Uses& uses, const at::Tensor& parameter) {
 }
 
 ClipTally ClipPiece::clip(const at::Tensor& weights) {
-  const FullPrecision exact;
+  const FullPrecision exact(parameters_[0].tensor.device());
   at::Tensor finite, clipped;
   for (Group& group : groups_) {
     take_norms(group);
@@ -208,7 +208,8 @@ void ClipPiece::choose_direct(Group& group, const NormErrors& errors) {
 
 // What choose_direct() does, where no number is read. Only units of several rows are computed directly.
 // Another whose rounding matters is bounded with it instead: its norm is taken for as large as it can be, and
-// larger by what may be wrong in its part of the sum, so that the part has norm at most max_grad_norm.
+// larger by what may be wrong in its part of the sum, so that the part has norm at most max_grad_norm. In a
+// model of doubles every norm below kHiddenNorm over kRecomputeAt is such a one, if the clip is as small.
 void ClipPiece::raise_norms(Group& group, const NormErrors& errors) {
   const double hidden = group.of_doubles ? kHiddenNorm : 0;
   const at::Tensor norms = group.squared.sqrt(), largest = (group.squared + errors.of_square).sqrt_();
@@ -222,7 +223,7 @@ void ClipPiece::raise_norms(Group& group, const NormErrors& errors) {
 }
 
 void ClipPiece::add_to(std::vector<BlockSum>& sums) {
-  const FullPrecision exact;
+  const FullPrecision exact(parameters_[0].tensor.device());
   for (const Group& group : groups_) {
     at::Tensor weights = group.factors.clone();
     fill(weights, group.direct, 0);

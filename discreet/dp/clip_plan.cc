@@ -8,6 +8,7 @@
 
 #include "discreet/base/text.h"
 #include "discreet/dp/clip_piece.h"
+#include "discreet/dp/full_precision.h"
 #include "discreet/dp/rules/factors.h"
 
 namespace discreet {
@@ -107,6 +108,7 @@ ClipPlan ClipPiece::plan() {
 }
 
 double ClipPiece::measured_rounding() {
+  const FullPrecision exact(parameters_[0].tensor.device());
   std::vector<BlockSum> blocks;
   for (const TrainedParameter& parameter : parameters_)
     blocks.emplace_back(parameter.tensor.detach(), std::make_shared<GradientBuffers>());

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "discreet/base/error.h"
 #include "discreet/base/text.h"
@@ -145,47 +146,69 @@ BufferGuard::BufferGuard(const torch::nn::Module& model, std::vector<std::string
     }
 }
 
-void BufferGuard::remember() {
-  at::NoGradGuard no_grad;
-  remembered_.clear();
-  for (const auto& buffer : model_.named_buffers())
-    if (std::find(independent_.begin(), independent_.end(), buffer.key()) == independent_.end())
-      remembered_[buffer.key()] = {buffer.value(), version_of(buffer.value()),
-                                   buffer.value().detach().clone()};
+namespace {
+
+// bool []
+at::Tensor differ(const at::Tensor& a, const at::Tensor& b) {
+  return (a == b).logical_or((a != a).logical_and(b != b)).all().logical_not();
 }
 
-// By what libtorch counts, where comparing the numbers would mean to wait for a device; those are compared
-// once, after the first forward pass. Batch normalisation, which counts nothing, is found in the graph.
-bool BufferGuard::is_untouched(const at::Tensor& now, const Remembered& before) const {
-  return compared_ && is_on_device(now) && now.is_same(before.buffer) && version_of(now) == before.version;
+}  // namespace
+
+void BufferGuard::remember() {
+  at::NoGradGuard no_grad;
+  std::map<std::string, at::Tensor> now;
+  for (const auto& buffer : model_.named_buffers()) {
+    if (std::find(independent_.begin(), independent_.end(), buffer.key()) != independent_.end()) continue;
+    // What is not compared yet is what it was, or will be once it is compared.
+    const auto before = remembered_.find(buffer.key());
+    const bool kept = before != remembered_.end() && is_on_device(buffer.value());
+    now[buffer.key()] = kept ? before->second : buffer.value().detach().clone();
+  }
+  remembered_ = std::move(now);
 }
 
 void BufferGuard::check() {
   at::NoGradGuard no_grad;
-  std::string changed;
   for (const auto& buffer : model_.named_buffers()) {
     if (std::find(independent_.begin(), independent_.end(), buffer.key()) != independent_.end()) continue;
     const auto before = remembered_.find(buffer.key());
     const at::Tensor& now = buffer.value();
-    const at::Tensor known = before != remembered_.end() ? before->second.contents : at::Tensor();
-    if (known.defined() && is_untouched(now, before->second)) continue;
-    const bool same = known.defined() && now.sizes().equals(known.sizes()) &&
-                      (now == known).logical_or((now != now).logical_and(known != known)).all().item<bool>();
-    if (same) continue;
-    if (changed.empty()) changed = buffer.key();
-    if (!known.defined()) continue;
-    if (now.sizes().equals(known.sizes()) && !now.is_inference())
+    if (before == remembered_.end() || !now.sizes().equals(before->second.sizes())) refuse(buffer.key());
+    const at::Tensor differs = differ(now, before->second);
+    if (is_on_device(now)) {
+      differing_ = differing_.defined() ? differing_.logical_or(differs) : differs;
+    } else if (differs.item<bool>()) {
+      refuse(buffer.key());
+    }
+  }
+}
+
+void BufferGuard::settle() {
+  if (!differing_.defined() || differing_.is_meta()) return;
+  if (std::exchange(differing_, at::Tensor()).item<bool>()) refuse("");
+}
+
+// Which one it was is not known on a device.
+void BufferGuard::refuse(const std::string& changed) {
+  at::NoGradGuard no_grad;
+  for (const auto& buffer : model_.named_buffers()) {
+    const auto before = remembered_.find(buffer.key());
+    if (before == remembered_.end()) continue;
+    const at::Tensor &now = buffer.value(), &known = before->second;
+    const bool of_one_shape = now.sizes().equals(known.sizes());
+    if (of_one_shape && !differ(now, known).item<bool>()) continue;
+    if (of_one_shape && !now.is_inference())
       now.copy_(known);
     else
       now.set_data(known.clone());
   }
-  if (!changed.empty())
-    throw Error(ErrorKind::kUnsupported,
-                "buffer '" + changed +
-                    "' changed during training: running statistics would carry raw data into the model. Use "
-                    "group or layer normalisation, or name the buffer in independent_buffers if its updates "
-                    "do not depend on the data (what it held before is there again)");
-  compared_ = true;
+  differing_ = at::Tensor();
+  throw Error(ErrorKind::kUnsupported,
+              (changed.empty() ? "a buffer" : "buffer '" + changed + "'") +
+                  " changed during training: running statistics would carry raw data into the model. Use "
+                  "group or layer normalisation, or name the buffer in independent_buffers if its updates "
+                  "do not depend on the data (what it held before is there again)");
 }
 
 }  // namespace discreet

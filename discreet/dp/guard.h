@@ -93,19 +93,17 @@ class BufferGuard {
   // has none of that name.
   BufferGuard(const torch::nn::Module& model, std::vector<std::string> independent);
   void remember();
-  void check();  // throws kUnsupported
+  // Throws kUnsupported where a buffer is not what it was, and gives all of them back what they held. On a
+  // device they are compared without waiting for the answer, which settle() reads.
+  void check();
+  void settle();
 
  private:
   const torch::nn::Module& model_;
   std::vector<std::string> independent_;
-  struct Remembered {
-    at::Tensor buffer;
-    int64_t version;
-    at::Tensor contents;
-  };
-  bool is_untouched(const at::Tensor& now, const Remembered& before) const;
-  std::map<std::string, Remembered> remembered_;
-  bool compared_ = false;  // check() has passed
+  [[noreturn]] void refuse(const std::string& changed);
+  std::map<std::string, at::Tensor> remembered_;
+  at::Tensor differing_;  // bool [], on a device: whether one differed since settle()
 };
 
 }  // namespace discreet

@@ -14,6 +14,8 @@ namespace discreet {
 // The standard deviation that noise on this sum must have: noise_multiplier * sensitivity.
 double noise_stddev(const ClippedSum& sum, double noise_multiplier);
 
+// On a device the noise is drawn there (device/lattice_gaussian.h), and the processor does not wait.
+//
 // Consumes the sum: one sum, one release. Double tensors in the parameters' shapes. noise_multiplier: finite
 // and positive, else kInvalidArgument. The caller charges for the release before this is called.
 std::vector<at::Tensor> add_noise(ClippedSum&& sum, double noise_multiplier, RandomStream& random);

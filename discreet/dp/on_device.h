@@ -12,7 +12,7 @@ inline bool is_on_device(const at::Tensor& x) {
   return is_on_device(x.device());
 }
 
-// A copy where `like` is, which nobody waits for.
+// A copy where `like` is, which the processor does not wait for but to read x once more.
 at::Tensor moved_to(const at::Tensor& x, const at::Tensor& like);
 
 namespace internal {

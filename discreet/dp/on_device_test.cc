@@ -126,5 +126,46 @@ TEST(OnDevice, NormsAndSumsReadNothing) {
     }
 }
 
+// Writes what it saw into a buffer, in a way that libtorch's versions do not count.
+struct Keeper : torch::nn::Module {
+  Keeper() {
+    layer = register_module("layer", torch::nn::Linear(4, 2));
+    seen = register_buffer("seen", torch::zeros({4}));
+    other = register_buffer("other", torch::ones({3}));
+  }
+  Tensor forward(const Tensor& x) {
+    if (keeps) Tensor(seen.variable_data()).add_(x.detach().mean(0));
+    return layer(x);
+  }
+  torch::nn::Linear layer{nullptr};
+  Tensor seen, other;
+  bool keeps = false;
+};
+
+TEST(OnDevice, ABufferThatTookDataInIsRefusedAndHoldsAgainWhatItHeld) {
+  const internal::AsOnDevice as_on_device;
+  Points points(200);
+  for (const bool asked : {false, true}) {
+    auto model = std::make_shared<Keeper>();
+    PrivacyEngine engine(model, usual());
+    torch::optim::SGD optimizer(model->parameters(), 0.1);
+    engine.attach(optimizer);
+    int64_t draws = 0;
+    const std::string message = message_of([&] {
+      for (const Batch& batch : engine.loader(points)) {
+        model->keeps = ++draws == 4;
+        optimizer.zero_grad();
+        torch::cross_entropy_loss(engine.watch(model->forward(batch.data)), batch.target).backward();
+        optimizer.step();
+        if (asked && draws == 6) engine.epsilon(1e-5);
+      }
+    });
+    EXPECT_THAT(message, testing::HasSubstr("buffer")) << asked;
+    EXPECT_EQ(draws, asked ? 6 : 10);
+    EXPECT_TRUE(torch::equal(model->seen, torch::zeros({4})));
+    EXPECT_TRUE(torch::equal(model->other, torch::ones({3})));
+  }
+}
+
 }  // namespace
 }  // namespace discreet

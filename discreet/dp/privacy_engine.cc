@@ -76,6 +76,9 @@ std::vector<at::Tensor> without_noise(const ClippedSum& sum, double normaliser,
   return result;
 }
 
+// How many draws go by on a device before it is asked whether a buffer changed.
+constexpr int64_t kDrawsUnread = 64;
+
 // `which` of the streams of this process: the others' test streams differ.
 RandomStream stream(const PrivacyOptions& options, uint64_t which) {
   if (!options.seed_for_tests) return RandomStream::from_kernel();
@@ -170,6 +173,7 @@ const DrawPiece* PrivacyEngine::State::next_piece(const std::shared_ptr<const Po
                     "backward() exactly once before the next");
   gradients.check();
   if (draw > 0) buffers.check();
+  if (last || draw % kDrawsUnread == 0) buffers.settle();
   if (last) return nullptr;
   if (next == static_cast<int64_t>(pieces.size())) {
     if (options.processes && source != latest)  // another one might share out the units otherwise
@@ -204,6 +208,7 @@ void PrivacyEngine::hand_in(int64_t rows) {
            " was handed in but not used: watch() and backward() first");
   state.gradients.check();
   if (state.draw > 0) state.buffers.check();
+  if (state.draw % kDrawsUnread == 0) state.buffers.settle();
   if (state.next == static_cast<int64_t>(state.pieces.size())) {
     state.pieces.assign(state.pieces_per_draw, {});
     state.next = 0;
@@ -439,6 +444,7 @@ double PrivacyEngine::epsilon(double delta) const {
 Event PrivacyEngine::event() const {
   if (state_->options.unaccounted)
     throw Error(ErrorKind::kUnsupported, "unaccounted: nothing was accounted for, so there is no epsilon");
+  state_->buffers.settle();
   return Event::repeated(state_->step_event(), state_->steps);
 }
 int64_t PrivacyEngine::steps() const {
@@ -459,6 +465,7 @@ const std::string& PrivacyEngine::ledger_run() const {
   return state_->ledger_run;
 }
 ClipCounts PrivacyEngine::counts() const {
+  state_->buffers.settle();
   return state_->clipper.counts();
 }
 
