@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import torch
@@ -10,12 +9,19 @@ import torch
 
 class Structure:
     def __init__(self, model: torch.nn.Module) -> None:
-        self._parts = [(module, [tuple(held.values()) for held in _held_by(module)]) for module in model.modules()]
+        self._parts = [(module, _numbers(module._modules), _numbers(module._parameters), _numbers(module._buffers))
+                       for module in model.modules()]
+        # A number is an object's for as long as it lives.
+        self._living = [(module._modules.copy(), module._parameters.copy(), module._buffers.copy())
+                        for module, *_ in self._parts]
 
     def is_the_same(self) -> bool:
-        return all(len(held) == len(before) and all(map(operator.is_, held.values(), before))
-                   for module, all_before in self._parts for held, before in zip(_held_by(module), all_before))
+        for module, modules, parameters, buffers in self._parts:
+            if (_numbers(module._modules) != modules or _numbers(module._parameters) != parameters
+                    or _numbers(module._buffers) != buffers):
+                return False
+        return True
 
 
-def _held_by(module: torch.nn.Module) -> list[dict[str, Any]]:
-    return [module._modules, module._parameters, module._buffers]
+def _numbers(held: dict[str, Any]) -> tuple[int, ...]:
+    return tuple(map(id, held.values()))
