@@ -4,6 +4,7 @@
 
 #include <torch/torch.h>
 
+#include <cstdlib>
 #include <ctime>
 #include <fstream>
 #include <memory>
@@ -27,6 +28,12 @@ class Records : public discreet::Dataset {
  private:
   torch::Tensor x_;
 };
+
+// Where the model is, and each batch once it is drawn: run.py's --device.
+inline at::Device device() {
+  const char* name = std::getenv("STEP_DEVICE");
+  return at::Device(name != nullptr ? name : "cpu");
+}
 
 struct Case {
   double clip, noise, learning_rate;

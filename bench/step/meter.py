@@ -1,9 +1,15 @@
 """What ours.py, rivals.py and jax_rival.py share: the memory, and the turns that step_bench takes too."""
 import json
+import os
 import sys
 import time
 
 WARM_UP = 3
+
+
+def device():
+    """Where the model is, and each batch once it is drawn: run.py's --device."""
+    return os.environ.get("STEP_DEVICE", "cpu")
 
 
 def memory(name):
@@ -22,6 +28,14 @@ def in_turns(step, trained, before, warm=lambda: None):
     """Steps that warm up, then warm(), a line of JSON (how many numbers are trained; before: MiB that the process had
     before the model was made), and steps that standard input asks for, by numbers: each is answered with the seconds
     that so many took."""
+    if device().startswith("cuda"):
+        import torch
+        queue_step = step
+
+        def step():  # over when the device has done it
+            queue_step()
+            torch.cuda.synchronize()
+
     for _ in range(WARM_UP):
         step()
     warm()

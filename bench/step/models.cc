@@ -152,7 +152,7 @@ struct Transformer : Model {
                                          parameter.key().rfind("head", 0) == 0);
   }
   Tensor forward(Tensor x) override {
-    x = words->forward(x) + positions->forward(torch::arange(tokens).expand_as(x));
+    x = words->forward(x) + positions->forward(torch::arange(tokens, x.options()).expand_as(x));
     for (const auto& block : blocks) x = block->forward(x);
     return head->forward(last->forward(x).mean(1));
   }

@@ -8,7 +8,8 @@
 // warm up, a line of JSON (how many numbers are trained, the MiB that the process had before the model was
 // made); then each number on standard input asks for so many steps and is answered with the seconds that they
 // took. With STEPS it prints a line of JSON: the median seconds of so many, by the clock and of processors.
-// "parts" prints where a private step's time goes.
+// "parts" prints where a private step's time goes, on the processor. STEP_DEVICE, "cuda" for instance, is
+// where the model is; a step is over when the device has done it.
 #include <ATen/Parallel.h>
 
 #include <algorithm>
@@ -41,6 +42,7 @@ struct Times {
     cpu_start = seconds(CLOCK_PROCESS_CPUTIME_ID);
   }
   void stop() {
+    if (device().is_cuda()) torch::cuda::synchronize();
     wall.push_back(seconds(CLOCK_MONOTONIC) - wall_start);
     cpu.push_back(seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu_start);
   }
@@ -91,7 +93,7 @@ Times private_steps(Case& c, Pace pace) {
   times.start();  // a step begins with its draw, which the iterator makes
   for (const auto& batch : engine.loader(c.data, kEndless)) {
     optimizer.zero_grad();
-    loss_of(engine.watch(c.model, batch.data), batch.target).backward();
+    loss_of(engine.watch(c.model, batch.data.to(device())), batch.target.to(device())).backward();
     optimizer.step();
     times.stop();
     if (!pace.goes_on(times)) break;
@@ -110,7 +112,7 @@ Times plain_steps(Case& c, Pace pace, bool equal) {
                               : torch::rand({all}).mul_(all).lt_(c.batch).nonzero().squeeze(1);
     const Tensor x = c.data.features(rows), y = c.data.targets().index_select(0, rows);
     optimizer.zero_grad();
-    loss_of(c.model->forward(x), y).backward();
+    loss_of(c.model->forward(x.to(device())), y.to(device())).backward();
     optimizer.step();
     times.stop();
   } while (pace.goes_on(times));
@@ -136,6 +138,7 @@ int run(const std::string& path, const std::string& name, const std::string& mod
            Records(task, batch * tasks.at("batches_of_data").get<int64_t>())};
     const double before = memory("VmRSS");
     c.model = make_model(task);
+    c.model->to(device());
     if (mode == "parts") {
       print_parts(c, steps.value_or(1));
       return 0;

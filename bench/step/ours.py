@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 import discreet
 import rivals
-from meter import in_turns, memory
+from meter import device, in_turns, memory
 
 
 def main():
@@ -30,7 +30,7 @@ def main():
     idle.zero_grad()
     idle.step()
     before = memory("VmRSS")
-    model = rivals.make_model(task, "plain")
+    model = rivals.make_model(task, "plain").to(device())
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD(trained, lr=tasks["learning_rate"])
     engine = discreet.PrivacyEngine(model, batch_size=batch, sample_size=rows, max_grad_norm=tasks["max_grad_norm"],
@@ -41,7 +41,7 @@ def main():
     def step():
         data, target = next(batches)
         optimizer.zero_grad()
-        F.cross_entropy(model(data), target).backward()
+        F.cross_entropy(model(data.to(device())), target.to(device())).backward()
         optimizer.step()
 
     in_turns(step, sum(p.numel() for p in trained), before)

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from meter import in_turns, memory
+from meter import device, in_turns, memory
 
 
 def mlp(task):
@@ -97,7 +97,7 @@ class Transformer(nn.Module):
                 parameter.requires_grad_("down" in name or "up" in name or name.startswith("head"))
 
     def forward(self, x):
-        x = self.words(x) + self.positions(torch.arange(x.shape[1]).expand_as(x))
+        x = self.words(x) + self.positions(torch.arange(x.shape[1], device=x.device).expand_as(x))
         for block in self.blocks:
             x = block(x)
         return self.head(self.last(x).mean(1))
@@ -190,7 +190,7 @@ def main():
     before = memory("VmRSS")
     with open(os.devnull, "w") as quiet:
         out, sys.stdout = sys.stdout, quiet
-        model = make_model(task, who)
+        model = make_model(task, who).to(device())
         numbers = sum(p.numel() for p in model.parameters() if p.requires_grad)
         optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=tasks["learning_rate"])
         criterion = F.cross_entropy
@@ -202,7 +202,7 @@ def main():
         drawn = (torch.rand(rows) < batch / rows).nonzero().squeeze(1)
         data, target = x.index_select(0, drawn), y.index_select(0, drawn)
         optimizer.zero_grad()
-        criterion(model(data), target).backward()
+        criterion(model(data.to(device())), target.to(device())).backward()
         optimizer.step()
 
     in_turns(step, numbers, before)

@@ -1,7 +1,7 @@
 """A private training step beside a plain one: ours and the rivals', all models of task.json, on one machine in one go.
 
 usage: bench/step/run.py PATH-OF-step_bench OUT-FOLDER [--models a,b] [--who plain,private,...] [--turns N] [--seconds S]
-                         [--threads T] [--timeout S] [--jax PYTHON] [--debian PATH-OF-step_bench]
+                         [--threads T] [--timeout S] [--device D] [--jax PYTHON] [--debian PATH-OF-step_bench]
 
 Each contestant is a program of its own, and they take turns: each works for a moment while the others wait, so that what
 the machine does meanwhile meets all of them. Ours and the plain ones start anew for each of four rounds, because where a
@@ -173,6 +173,8 @@ def main():
     parser.add_argument("--seconds", type=float, default=1.0, help="of a turn; at least one step")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--timeout", type=float, default=120, help="of a turn, and of what comes before the first")
+    parser.add_argument("--device", default="cpu", help="as torch names it, \"cuda\" for instance: JAX and Debian's libtorch "
+                        "take no part then, the memory is the processor's, and there is no floor")
     parser.add_argument("--jax", type=pathlib.Path, help="the Python with JAX Privacy; jax/bin/python near step_bench")
     parser.add_argument("--debian", help="a step_bench that is linked with Debian's libtorch")
     options = parser.parse_args()
@@ -183,6 +185,9 @@ def main():
     options.jax = options.jax or pathlib.Path(options.bench).parent / "jax/bin/python"
     if not options.debian:
         options.who = [name for name in options.who if not name.startswith("debian")]
+    os.environ["STEP_DEVICE"] = options.device
+    if options.device != "cpu":
+        options.who = [name for name in options.who if not name.startswith(("debian", "jax"))]
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "parts.txt").write_text("")
     known = [task["name"] for task in json.loads((HERE / "task.json").read_text())["models"] if not task.get("aside")]
@@ -190,7 +195,7 @@ def main():
     for model in options.models.split(",") if options.models else known:
         of, failed = measure(model, options)
         results[model] = {"of": of, "failed": failed}
-        if "private" in of:
+        if "private" in of and options.device == "cpu":
             text, results[model]["floor_ms"] = parts(model, options)
             with open(options.out / "parts.txt", "a") as file:
                 file.write(f"{model}\n{text}\n")
