@@ -37,6 +37,12 @@ Clipper::Clipper(std::vector<TrainedParameter> parameters, double max_grad_norm,
     if (!parameter.tensor.is_floating_point() || parameter.tensor.scalar_type() == at::kHalf ||
         parameter.tensor.scalar_type() == at::kBFloat16)
       throw Error(ErrorKind::kUnsupported, "parameter '" + parameter.name + "' is neither float nor double");
+  for (const TrainedParameter& parameter : parameters_)
+    if (parameter.tensor.device() != parameters_[0].tensor.device())
+      throw Error(ErrorKind::kUnsupported,
+                  "parameter '" + parameter.name + "' is on device " + parameter.tensor.device().str() +
+                      " and '" + parameters_[0].name + "' on " + parameters_[0].tensor.device().str() +
+                      ": all trained parameters must be on one");
   for (size_t p = 0; p < parameters_.size(); ++p) buffers_.push_back(std::make_shared<GradientBuffers>());
   sums_ = zeros();
   count_ = zero(at::kDouble);

@@ -7,7 +7,8 @@
 // norm, that of the summed gradient, cross terms included.
 //
 // Floating point: squares are summed in double, or with a bound on their error. Where rounding could move a
-// sample's part of the sum by more than 2^-12 of the clip, that sample is recomputed in double, one by one.
+// sample's part of the sum by more than 2^-12 of the clip, that sample is recomputed in double, one by one
+// (on a device its norm is taken for as large as it can be instead: clip_piece.h).
 // Sums run in the model's precision within 256 samples, in double across. What one unit adds has norm at most
 // max_grad_norm * (1 + 2^-10), and the sensitivity says so. Not proven: the last bits of the float sums
 // depend on which other samples are in the same block (Casacuberta et al. 2022); clip_plan.h bounds and
@@ -66,7 +67,8 @@ struct ClipCounts {
 
 class Clipper {
  public:
-  // Parameters: floating, on one device. kInvalidArgument for numbers out of range (clipping.h).
+  // Parameters: floating, on one device, else kUnsupported. kInvalidArgument for numbers out of range
+  // (clipping.h).
   Clipper(std::vector<TrainedParameter> parameters, double max_grad_norm, Clipping clipping = {},
           GraphOptions graph = {});
 

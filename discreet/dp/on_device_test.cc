@@ -167,5 +167,14 @@ TEST(OnDevice, ABufferThatTookDataInIsRefusedAndHoldsAgainWhatItHeld) {
   }
 }
 
+TEST(OnDevice, ParametersOnTwoAreRefused) {
+  const Tensor here = torch::zeros({2}).requires_grad_();
+  const Tensor there = torch::empty({2}, at::TensorOptions(at::kMeta)).requires_grad_();
+  EXPECT_THAT(message_of([&] {
+                Clipper({{"a", here}, {"b", there}}, 1.0);
+              }),
+              testing::HasSubstr("parameter 'b' is on device meta and 'a' on cpu"));
+}
+
 }  // namespace
 }  // namespace discreet
