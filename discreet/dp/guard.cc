@@ -189,8 +189,8 @@ void BufferGuard::settle() {
   if (std::exchange(differing_, at::Tensor()).item<bool>()) refuse("");
 }
 
-// Which one it was is not known on a device.
-void BufferGuard::refuse(const std::string& changed) {
+// changed: its name, or empty: the first that differs now.
+void BufferGuard::refuse(std::string changed) {
   at::NoGradGuard no_grad;
   for (const auto& buffer : model_.named_buffers()) {
     const auto before = remembered_.find(buffer.key());
@@ -198,6 +198,7 @@ void BufferGuard::refuse(const std::string& changed) {
     const at::Tensor &now = buffer.value(), &known = before->second;
     const bool of_one_shape = now.sizes().equals(known.sizes());
     if (of_one_shape && !differ(now, known).item<bool>()) continue;
+    if (changed.empty()) changed = buffer.key();
     if (of_one_shape && !now.is_inference())
       now.copy_(known);
     else

@@ -101,7 +101,7 @@ class BufferGuard {
  private:
   const torch::nn::Module& model_;
   std::vector<std::string> independent_;
-  [[noreturn]] void refuse(const std::string& changed);
+  [[noreturn]] void refuse(std::string changed);
   std::map<std::string, at::Tensor> remembered_;
   at::Tensor differing_;  // bool [], on a device: whether one differed since settle()
 };

@@ -160,7 +160,7 @@ TEST(OnDevice, ABufferThatTookDataInIsRefusedAndHoldsAgainWhatItHeld) {
         if (asked && draws == 6) engine.epsilon(1e-5);
       }
     });
-    EXPECT_THAT(message, testing::HasSubstr("buffer")) << asked;
+    EXPECT_THAT(message, testing::HasSubstr("buffer 'seen' changed")) << asked;
     EXPECT_EQ(draws, asked ? 6 : 10);
     EXPECT_TRUE(torch::equal(model->seen, torch::zeros({4})));
     EXPECT_TRUE(torch::equal(model->other, torch::ones({3})));
