@@ -101,7 +101,7 @@ void Clipper::add(const at::Tensor& output, const at::Tensor& output_gradient,
   ClipPiece piece(parameters_, groups_, clipping_, graph_, output, output_gradient, unit_starts);
   empty_ = false;
   const ClipTally tally = piece.clip(unit_weights);
-  units_ += tally.units;
+  units_ += units;
   clipped_.add_(tally.clipped);
   not_finite_.add_(tally.not_finite);
   if (tally.count.defined()) count_.add_(tally.count);
@@ -149,9 +149,9 @@ void Clipper::add_unit(const std::vector<at::Tensor>& gradient, double weight) {
     norm = std::sqrt(squared);
     finite = finite && std::isfinite(norm);
     clipped = clipped || norm > group.max_grad_norm;
-    factors.push_back(
-        group.max_grad_norm /
-        ClipFactor{group.max_grad_norm, clipping_.normalise, clipping_.stability}.divisor(norm));
+    const ClipFactor factor{group.max_grad_norm, clipping_.normalise, clipping_.stability};
+    factors.push_back(group.max_grad_norm /
+                      factor.divisors(at::scalar_tensor(norm, at::kDouble)).item<double>());
   }
   empty_ = false;
   ++units_;

@@ -50,10 +50,6 @@ at::Tensor scale_of(const at::Tensor& x) {
 
 }  // namespace
 
-double ClipFactor::divisor(double norm) const {
-  return normalise ? norm + stability : std::max(norm, max_grad_norm);
-}
-
 at::Tensor ClipFactor::divisors(const at::Tensor& norms) const {
   return normalise ? norms + stability : norms.clamp_min(max_grad_norm);
 }
@@ -166,7 +162,7 @@ ClipTally ClipPiece::clip(const at::Tensor& weights) {
     if (weights.defined()) group.factors.mul_(weights);
     group.factors.masked_fill_(finite.logical_not(), 0);
   }
-  ClipTally tally{units_, (clipped & finite).sum(), finite.logical_not().sum(), {}};
+  ClipTally tally{(clipped & finite).sum(), finite.logical_not().sum(), {}};
   if (groups_.size() == 1) {
     const at::Tensor parts = count_parts(groups_[0].squared.sqrt(), groups_[0].factor.max_grad_norm);
     tally.count = parts.masked_fill(finite.logical_not(), 0).sum();
@@ -190,10 +186,11 @@ void ClipPiece::take_norms(Group& group) {
 
 // Units whose norm cannot come from per-row norms: several rows, or rounding that matters.
 void ClipPiece::choose_direct(Group& group, const NormErrors& errors) {
+  const at::Tensor divisors = group.factor.divisors(group.squared.sqrt());
   auto* squared = group.squared.data_ptr<double>();
   const auto *of_norm = errors.of_norm.data_ptr<double>(), *of_square = errors.of_square.data_ptr<double>();
   for (int64_t unit = 0; unit < units_; ++unit) {
-    const double divisor = group.factor.divisor(std::sqrt(squared[unit]));
+    const double divisor = divisors.data_ptr<double>()[unit];
     // Of the norm of these parameters; with what others add to the square it is less.
     const double rise = std::sqrt(squared[unit] + of_square[unit]) - std::sqrt(squared[unit]);
     const double hidden = group.of_doubles ? kHiddenNorm : 0;

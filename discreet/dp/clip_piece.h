@@ -32,14 +32,12 @@ struct ClipFactor {
   bool normalise;
   double stability;
 
-  // The unit's part is max_grad_norm / divisor(norm) times its gradient, of norm at most max_grad_norm.
-  double divisor(double norm) const;
+  // A unit's part is max_grad_norm / divisor times its gradient, of norm at most max_grad_norm.
   at::Tensor divisors(const at::Tensor& norms) const;
 };
 
 // What one piece adds to the owner's counts (clip.h), where the parameters are: nothing is read.
 struct ClipTally {
-  int64_t units = 0;
   at::Tensor clipped, not_finite;  // int64 []
   at::Tensor count;                // double []: of adaptive_clip.h, where there is one group
 };

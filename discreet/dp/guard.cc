@@ -160,7 +160,7 @@ void BufferGuard::remember() {
   std::map<std::string, at::Tensor> now;
   for (const auto& buffer : model_.named_buffers()) {
     if (std::find(independent_.begin(), independent_.end(), buffer.key()) != independent_.end()) continue;
-    // What is not compared yet is what it was, or will be once it is compared.
+    // On a device what it held at first: a change since is refused and undone once the answer is read.
     const auto before = remembered_.find(buffer.key());
     const bool kept = before != remembered_.end() && is_on_device(buffer.value());
     now[buffer.key()] = kept ? before->second : buffer.value().detach().clone();
