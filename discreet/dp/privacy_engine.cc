@@ -228,6 +228,13 @@ int64_t PrivacyEngine::handed_out() const {
   return std::max<int64_t>(1, static_cast<int64_t>(state_->pieces[state_->next - 1].rows.size()));
 }
 
+bool PrivacyEngine::needs_model() const {
+  const PrivacyOptions& options = state_->options;
+  if (options.grad_mode == GradMode::kExactSlow) return true;
+  const bool never_looked = options.check_first_batch && state_->rows_checked == 0;
+  return never_looked || state_->to_be_checked(handed_out());
+}
+
 torch::Tensor PrivacyEngine::watch(const torch::Tensor& output) {
   const PrivacyOptions& options = state_->options;
   if (options.grad_mode == GradMode::kExactSlow)

@@ -185,6 +185,10 @@ class PrivacyEngine {
   // Rows of the batch that was handed out and not yet watched; 1 for a piece without rows; 0: there is none.
   int64_t handed_out() const;
 
+  // Whether the batch that was handed out needs watch(model, rows): the model is to be looked at first
+  // (check_first_batch), or runs on each unit (GradMode::kExactSlow). Otherwise its output is enough.
+  bool needs_model() const;
+
   // The output of the training forward, [rows handed out, ...], cut off from its graph: backward() on a loss
   // of it ends here, where the engine clips and, for the last piece, adds noise and sets the gradients.
   // `model`: what maps a batch's rows to its output, a module (or holder of one) with forward(Tensor) or any

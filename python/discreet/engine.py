@@ -28,9 +28,10 @@ from .loader import Loader, Source, numbers_of, used_up
 from .opacus_names import OpacusNames
 from .optimizer import before_each_step
 from .options import Clipping, Options
+from .outputs import Outputs
 from .reduction import look_at_loss, loss_in_progress
 from .structure import Structure
-from .watched import Call, Evaluating, Numbers, WatchedForward, rows_of
+from .watched import Call, Evaluating, WatchedForward, rows_of
 
 if TYPE_CHECKING:
     from . import _engine as native
@@ -175,7 +176,6 @@ class PrivacyEngine(OpacusNames):
         self._pieces = 1  # a draw's
         self._held: list[torch.Tensor] = []
         self._make_native()
-        self._numbers = Numbers()
         self._watched = WatchedForward(model, self._watch)
         self._watched.install()
 
@@ -277,7 +277,6 @@ class PrivacyEngine(OpacusNames):
     def _watch(self, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call of the model in training mode."""
         engine, options = self._native(), self._options
-        self._check_model()
         rows = engine.handed_out()
         if rows == 0 and options.unaccounted:
             rows = rows_of((args, kwargs), options.batch_dimension)
@@ -287,12 +286,20 @@ class PrivacyEngine(OpacusNames):
                 "the model was called in training mode without a new draw: iterate over engine.loader(dataset), not over "
                 "another loader, and call the model once for each batch, because each draw is used exactly once; to "
                 "evaluate, call model.eval() or use torch.no_grad()")
-        call = Call(forward, args, kwargs, self._numbers.below(rows), options.batch_dimension,
-                    options.grad_mode == "exact_slow", options.row_inputs)
-        cut = engine.watch(call.output, call.all_rows)
-        self._check_model()  # what the forward pass made
+        made: Union[Call, Outputs]
+        if engine.needs_model():
+            self._check_model()
+            made = Call(forward, args, kwargs, _numbers(rows), options.batch_dimension, options.grad_mode == "exact_slow",
+                        options.row_inputs)
+            cut = engine.watch(made.output, made.all_rows)
+            self._check_model()  # what the forward pass made
+        else:
+            result = forward(*args, **kwargs)
+            self._check_model()  # as it was, and as the forward pass left it
+            made = Outputs(result, rows, options.batch_dimension)
+            cut = engine.watch_output(made.watched)
         self._drawn = True
-        return call.rebuild(cut if self._loss_seen else self._look_at_loss(cut))
+        return made.rebuild(cut if self._loss_seen else self._look_at_loss(cut))
 
     def _look_at_loss(self, cut: torch.Tensor) -> torch.Tensor:
         output = cut.view_as(cut)
@@ -367,7 +374,7 @@ class PrivacyEngine(OpacusNames):
         args, kwargs = ((), dict(inputs)) if isinstance(inputs, Mapping) else (
             (tuple(inputs), {}) if isinstance(inputs, (tuple, list)) else ((inputs,), {}))
         batch = self._options.batch_dimension
-        return Call(self._watched.plain, args, kwargs, self._numbers.below(rows_of((args, kwargs), batch)), batch,
+        return Call(self._watched.plain, args, kwargs, _numbers(rows_of((args, kwargs), batch)), batch,
                     row_inputs=self._options.row_inputs)
 
     def _loss(self, call: Call, criterion: Callable[[Any, Any], torch.Tensor],
@@ -479,6 +486,10 @@ class PrivacyEngine(OpacusNames):
         if not hasattr(self, "_last"):
             raise Error("this engine has no model: it waits for make_private()")
         return self._last
+
+
+def _numbers(rows: int) -> torch.Tensor:
+    return torch.arange(rows, device="cpu")
 
 
 def passes(batch_size: int, sample_size: float) -> int:

@@ -1,8 +1,4 @@
-"""The cut between a model and its loss: forward() of an unmodified module, whose outputs become the engine's.
-
-One watched tensor is handed to the engine as it is. Several, [rows, ...] each, are laid side by side as [rows, numbers],
-and what the engine gives back is taken apart again: so all of them have one gradient, and a unit has one norm.
-"""
+"""The cut between a model and its loss: forward() of an unmodified module, whose outputs become the engine's."""
 
 from __future__ import annotations
 
@@ -14,6 +10,7 @@ from typing import Any, Callable, Optional
 import torch
 
 from .errors import Error, unsupported
+from .outputs import Outputs, has_rows
 from .tree import map_tensors, tensors
 
 
@@ -80,18 +77,6 @@ class Evaluating:
             module.training = training and not on
 
 
-class Numbers:
-    """0, 1, 2, ..., made once and not at every call."""
-
-    def __init__(self) -> None:
-        self._made = torch.arange(0)
-
-    def below(self, count: int) -> torch.Tensor:
-        if self._made.numel() < count:
-            self._made = torch.arange(2 * count)
-        return self._made.narrow(0, 0, count)
-
-
 class Call:
     """One call of a model: of the whole batch, or of rows of it that the engine chooses.
 
@@ -107,60 +92,23 @@ class Call:
         self.all_rows = all_rows
         self._forward, self._inputs = forward, (args, kwargs)
         self._rows, self._batch, self._apart = all_rows.numel(), batch, apart
-        self._result: Any = None
-        self._parts: dict[int, torch.Tensor] = {}  # what is watched by identity, in order
+        self._outputs: Optional[Outputs] = None  # of the latest rows
 
     def output(self, chosen: torch.Tensor) -> torch.Tensor:
         """What is watched when the model is called with these rows, int64 [rows], in one tensor."""
         everything = chosen.numel() == self._rows and chosen.data_ptr() == self.all_rows.data_ptr()
         if everything:
             args, kwargs = self._inputs
-            self._result = self._forward(*args, **kwargs)
+            result = self._forward(*args, **kwargs)
         else:
-            self._result = self._of_chosen(chosen)
-        found = self._find(chosen.numel())
-        self._parts = {id(tensor): tensor for _, tensor in found}
-        if len(self._parts) == 1:
-            return found[0][1]
-        return self._join(found, chosen.numel())
-
-    def _find(self, rows: int) -> list[tuple[str, torch.Tensor]]:
-        """What is watched, with its path."""
-        found, whole = [], []
-        for path, tensor in tensors(self._result):
-            if not tensor.is_floating_point():
-                if not torch.is_grad_enabled() and self._has_rows(tensor, rows, self._batch):
-                    whole.append((path, tensor))
-                continue
-            if torch.is_grad_enabled():
-                watched = tensor.grad_fn is not None
-            else:  # only looked at, and nothing has a graph
-                watched = self._has_rows(tensor, rows, self._batch)
-            if watched:
-                found.append((path, tensor))
-            elif self._apart and torch.is_grad_enabled():
-                raise unsupported(f"grad_mode 'exact_slow' runs the model on each unit, and its output {_name(path)} has "
-                                  "no graph that would put the units together again: let the model give only what the "
-                                  "loss needs")
-        if not found:
-            if whole:  # classes, of a model in evaluation mode
-                return whole[:1]
-            raise unsupported(f"the model gives no tensor with a row for each of the {rows} rows that were handed out, in "
-                              f"its dimension {self._batch}, that depends on its parameters (detached? under no_grad? a "
-                              "loss that the model computes itself?)")
-        return found
-
-    @staticmethod
-    def _has_rows(tensor: torch.Tensor, rows: int, dimension: int) -> bool:
-        return tensor.dim() > dimension and tensor.size(dimension) == rows
+            result = self._of_chosen(chosen)
+        self._outputs = Outputs(result, chosen.numel(), self._batch, self._apart)
+        return self._outputs.watched
 
     def rebuild(self, cut: torch.Tensor) -> Any:
-        """The model's result with every watched tensor taken from the cut."""
-        if len(self._parts) == 1:
-            replaced = {identity: cut for identity in self._parts}
-        else:
-            replaced = self._split(cut)
-        return map_tensors(self._result, lambda tensor, path: replaced.get(id(tensor), tensor))
+        """The model's result for the latest rows with every watched tensor taken from the cut."""
+        assert self._outputs is not None
+        return self._outputs.rebuild(cut)
 
     def target(self, targets: Any, chosen: torch.Tensor) -> Any:
         """Rows of what a loss compares with; the rows are its first dimension."""
@@ -187,7 +135,7 @@ class Call:
             nonlocal count
             name = path.split(".")[0]
             dimension = self._batch if self._row_inputs is None else self._row_inputs[name]
-            if not self._has_rows(tensor, self._rows, dimension):
+            if not has_rows(tensor, self._rows, dimension):
                 if self._row_inputs is None:
                     return tensor
                 raise Error(f"row_inputs names input '{name}', and a tensor of it has no {self._rows} rows in "
@@ -234,32 +182,6 @@ class Call:
                         "that have a row for each sample, PrivacyEngine(row_inputs=[0, \"lengths\"]), because a number of rows "
                         "can be the same by chance. The others go to every unit as they are")
 
-    def _join(self, found: list[tuple[str, torch.Tensor]], rows: int) -> torch.Tensor:
-        kind = functools.reduce(torch.promote_types, [tensor.dtype for tensor in self._parts.values()])
-        for path, tensor in found:
-            if not self._has_rows(tensor, rows, self._batch):
-                raise unsupported(
-                    f"the model's output {_name(path)} is {list(tensor.shape)}: it has no row for each of the {rows} rows "
-                    f"that were handed out, in its dimension {self._batch}. Let the model give outputs of single rows "
-                    "and make the loss of them (a loss that it computes itself, from labels, mixes the rows)")
-        joined = torch.cat([tensor.movedim(self._batch, 0).reshape(rows, -1).to(kind)
-                            for tensor in self._parts.values()], 1)
-        if self._batch == 0:
-            return joined
-        return joined.t().reshape([-1] + [1] * (self._batch - 1) + [rows])
-
-    def _split(self, cut: torch.Tensor) -> dict[int, torch.Tensor]:
-        rows = cut.size(self._batch)
-        joined = cut if self._batch == 0 else cut.reshape(-1, rows).t()
-        replaced, begin = {}, 0
-        for identity, tensor in self._parts.items():
-            shape = list(tensor.movedim(self._batch, 0).shape)[1:]
-            width = int(torch.Size(shape).numel())
-            part = joined.narrow(1, begin, width).reshape([rows, *shape]).movedim(0, self._batch)
-            replaced[identity] = part.to(tensor.dtype)
-            begin += width
-        return replaced
-
 
 def rows_of(inputs: Any, batch: int) -> int:
     """Rows of a batch that nobody counted: those of its first tensor."""
@@ -272,7 +194,3 @@ def rows_of(inputs: Any, batch: int) -> int:
 def _holds_items(value: Any) -> bool:
     """A list of what is no tensor: perhaps one for each sample."""
     return isinstance(value, (list, tuple)) and any(not isinstance(item, torch.Tensor) for item in value)
-
-
-def _name(path: str) -> str:
-    return f"'{path}'" if path else "(its only one)"

@@ -198,12 +198,16 @@ void bind_engine(py::module_& module) {
       .def("pieces", &pieces, Unlocked())
       .def("hand_in", &PrivacyEngine::hand_in, Unlocked())
       .def("handed_out", &PrivacyEngine::handed_out)
+      .def("needs_model", &PrivacyEngine::needs_model)
       .def(
           "watch",
           [](PrivacyEngine& engine, const Forward& forward, const at::Tensor& rows) {
             return engine.watch(forward, rows);
           },
           Unlocked())
+      .def(
+          "watch_output",
+          [](PrivacyEngine& engine, const at::Tensor& output) { return engine.watch(output); }, Unlocked())
       .def("weigh", &PrivacyEngine::weigh, Unlocked())
       .def("before_step", &PrivacyEngine::before_step, Unlocked())
       .def("forfeit", &PrivacyEngine::forfeit, Unlocked())
