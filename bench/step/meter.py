@@ -24,10 +24,24 @@ def forget_peak():
         file.write("5")
 
 
-def in_turns(step, trained, before, warm=lambda: None):
+def operations(output):
+    """How often each operation is in the graph of a PyTorch model's output: what says that two models are the same."""
+    found, seen, left = {}, {None}, [output.grad_fn]
+    while left:
+        node = left.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if node.next_functions:
+            found[node.name()] = found.get(node.name(), 0) + 1
+        left += [following for following, _ in node.next_functions]
+    return found
+
+
+def in_turns(step, trained, before, warm=lambda: None, operations=None):
     """Steps that warm up, then warm(), a line of JSON (how many numbers are trained; before: MiB that the process had
-    before the model was made), and steps that standard input asks for, by numbers: each is answered with the seconds
-    that so many took."""
+    before the model was made; the operations), and steps that standard input asks for, by numbers: each is answered with
+    the seconds that so many took."""
     if device().startswith("cuda"):
         import torch
         queue_step = step
@@ -39,7 +53,7 @@ def in_turns(step, trained, before, warm=lambda: None):
     for _ in range(WARM_UP):
         step()
     warm()
-    print(json.dumps({"trained": trained, "before_mib": before}), flush=True)
+    print(json.dumps({"trained": trained, "before_mib": before, "operations": operations}), flush=True)
     for line in sys.stdin:
         start = time.perf_counter()
         for _ in range(int(line)):

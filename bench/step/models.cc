@@ -3,6 +3,7 @@
 #include <torch/version.h>
 
 #include <cmath>
+#include <set>
 #include <stdexcept>
 #include <vector>
 
@@ -12,6 +13,14 @@ namespace {
 namespace nn = torch::nn;
 using torch::Tensor;
 using Task = nlohmann::json;
+
+// As in Python: torch::nn's own forward multiplies and then adds the bias where there are more dimensions
+// than two, which is less work.
+struct LinearImpl : nn::LinearImpl {
+  using nn::LinearImpl::LinearImpl;
+  Tensor forward(const Tensor& x) { return torch::linear(x, weight, bias); }
+};
+TORCH_MODULE(Linear);
 
 int64_t number(const Task& task, const char* key) {
   return task.at(key).get<int64_t>();
@@ -27,11 +36,11 @@ std::shared_ptr<Model> mlp(const Task& task) {
   nn::Sequential layers;
   int64_t width = task.at("input").at(0).get<int64_t>();
   for (const auto& next : task.at("widths")) {
-    layers->push_back(nn::Linear(width, next.get<int64_t>()));
+    layers->push_back(Linear(width, next.get<int64_t>()));
     layers->push_back(nn::ReLU());
     width = next.get<int64_t>();
   }
-  layers->push_back(nn::Linear(width, number(task, "classes")));
+  layers->push_back(Linear(width, number(task, "classes")));
   return std::make_shared<Layers>(layers);
 }
 
@@ -40,8 +49,8 @@ std::shared_ptr<Model> mnist_cnn(const Task& task) {
   return std::make_shared<Layers>(nn::Sequential(
       nn::Conv2d(nn::Conv2dOptions(1, 16, 8).stride(2).padding(3)), nn::ReLU(),
       nn::MaxPool2d(nn::MaxPool2dOptions(2).stride(1)), nn::Conv2d(nn::Conv2dOptions(16, 32, 4).stride(2)),
-      nn::ReLU(), nn::MaxPool2d(nn::MaxPool2dOptions(2).stride(1)), nn::Flatten(), nn::Linear(512, 32),
-      nn::ReLU(), nn::Linear(32, number(task, "classes"))));
+      nn::ReLU(), nn::MaxPool2d(nn::MaxPool2dOptions(2).stride(1)), nn::Flatten(), Linear(512, 32),
+      nn::ReLU(), Linear(32, number(task, "classes"))));
 }
 
 // Convolutions in pairs, each pair halved by a pool.
@@ -60,7 +69,7 @@ std::shared_ptr<Model> cnn(const Task& task) {
     in = channels[i];
   }
   layers->push_back(nn::Flatten());
-  layers->push_back(nn::Linear(in * side * side, number(task, "classes")));
+  layers->push_back(Linear(in * side * side, number(task, "classes")));
   return std::make_shared<Layers>(layers);
 }
 
@@ -72,7 +81,7 @@ struct Lstm : Model {
         lstm(register_module(
             "lstm",
             nn::LSTM(nn::LSTMOptions(number(task, "width"), number(task, "hidden")).batch_first(true)))),
-        head(register_module("head", nn::Linear(number(task, "hidden"), number(task, "classes")))) {}
+        head(register_module("head", Linear(number(task, "hidden"), number(task, "classes")))) {}
   Tensor forward(Tensor x) override {
     const Tensor out = std::get<0>(lstm->forward(embedding->forward(x)));
     return head->forward(mean ? out.mean(1) : out.select(1, -1));
@@ -80,21 +89,21 @@ struct Lstm : Model {
   bool mean;  // of all times; gradients of the last alone are denormal, hence slow, at far ones
   nn::Embedding embedding;
   nn::LSTM lstm;
-  nn::Linear head;
+  Linear head;
 };
 
 // A linear layer; with a rank, frozen beside two trained factors (Hu et al. 2021).
 struct Adapted : nn::Module {
-  Adapted(int64_t width, int64_t rank) : linear(register_module("linear", nn::Linear(width, width))) {
+  Adapted(int64_t width, int64_t rank) : linear(register_module("linear", Linear(width, width))) {
     if (rank == 0) return;
-    down = register_module("down", nn::Linear(nn::LinearOptions(width, rank).bias(false)));
-    up = register_module("up", nn::Linear(nn::LinearOptions(rank, width).bias(false)));
+    down = register_module("down", Linear(nn::LinearOptions(width, rank).bias(false)));
+    up = register_module("up", Linear(nn::LinearOptions(rank, width).bias(false)));
   }
   Tensor forward(Tensor x) {
     const Tensor out = linear->forward(x);
     return down ? out + up->forward(down->forward(x)) : out;
   }
-  nn::Linear linear, down{nullptr}, up{nullptr};
+  Linear linear, down{nullptr}, up{nullptr};
 };
 
 // Of [samples, heads, positions, numbers]; by hand on a libtorch that has no operation for it.
@@ -112,10 +121,10 @@ struct Block : nn::Module {
       : heads(heads_of),
         query(register_module("query", std::make_shared<Adapted>(width, rank))),
         value(register_module("value", std::make_shared<Adapted>(width, rank))),
-        key(register_module("key", nn::Linear(width, width))),
-        joined(register_module("joined", nn::Linear(width, width))),
-        wide(register_module("wide", nn::Linear(width, 4 * width))),
-        narrow(register_module("narrow", nn::Linear(4 * width, width))),
+        key(register_module("key", Linear(width, width))),
+        joined(register_module("joined", Linear(width, width))),
+        wide(register_module("wide", Linear(width, 4 * width))),
+        narrow(register_module("narrow", Linear(4 * width, width))),
         before(register_module("before", nn::LayerNorm(nn::LayerNormOptions({width})))),
         between(register_module("between", nn::LayerNorm(nn::LayerNormOptions({width})))) {}
   Tensor forward(Tensor x) {
@@ -130,7 +139,7 @@ struct Block : nn::Module {
   }
   int64_t heads;
   std::shared_ptr<Adapted> query, value;
-  nn::Linear key, joined, wide, narrow;
+  Linear key, joined, wide, narrow;
   nn::LayerNorm before, between;
 };
 
@@ -140,7 +149,7 @@ struct Transformer : Model {
         words(register_module("words", nn::Embedding(number(task, "vocabulary"), number(task, "width")))),
         positions(register_module("positions", nn::Embedding(tokens, number(task, "width")))),
         last(register_module("last", nn::LayerNorm(nn::LayerNormOptions({number(task, "width")})))),
-        head(register_module("head", nn::Linear(number(task, "width"), number(task, "classes")))) {
+        head(register_module("head", Linear(number(task, "width"), number(task, "classes")))) {
     for (int64_t i = 0; i < number(task, "layers"); ++i)
       blocks.push_back(register_module(
           "block" + std::to_string(i),
@@ -159,7 +168,7 @@ struct Transformer : Model {
   int64_t tokens;
   nn::Embedding words, positions;
   nn::LayerNorm last;
-  nn::Linear head;
+  Linear head;
   std::vector<std::shared_ptr<Block>> blocks;
 };
 
@@ -201,7 +210,7 @@ struct Resnet : Model {
             std::make_shared<Residual>(in, channels[stage], stage > 0 && i == 0 ? 2 : 1, groups)));
         in = channels[stage];
       }
-    head = register_module("head", nn::Linear(in, number(task, "classes")));
+    head = register_module("head", Linear(in, number(task, "classes")));
   }
   Tensor forward(Tensor x) override {
     x = torch::relu(stem_norm->forward(stem->forward(x)));
@@ -211,7 +220,7 @@ struct Resnet : Model {
   nn::Conv2d stem{nullptr};
   nn::GroupNorm stem_norm{nullptr};
   std::vector<std::shared_ptr<Residual>> blocks;
-  nn::Linear head{nullptr};
+  Linear head{nullptr};
 };
 
 }  // namespace
@@ -225,6 +234,20 @@ std::shared_ptr<Model> make_model(const Task& task) {
   if (kind == "transformer") return std::make_shared<Transformer>(task);
   if (kind == "resnet") return std::make_shared<Resnet>(task);
   throw std::invalid_argument("task.json: unknown kind of model: " + kind);
+}
+
+std::map<std::string, int64_t> operations(const Tensor& output) {
+  std::map<std::string, int64_t> result;
+  std::set<const torch::autograd::Node*> seen{nullptr};
+  std::vector<const torch::autograd::Node*> left{output.grad_fn().get()};
+  while (!left.empty()) {
+    const auto* node = left.back();
+    left.pop_back();
+    if (!seen.insert(node).second) continue;
+    if (node->num_outputs() > 0) ++result[node->name()];
+    for (const auto& edge : node->next_edges()) left.push_back(edge.function.get());
+  }
+  return result;
 }
 
 Tensor make_input(const Task& task, int64_t rows) {

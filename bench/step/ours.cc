@@ -145,7 +145,8 @@ int run(const std::string& path, const std::string& name, const std::string& mod
     }
     int64_t numbers = 0;
     for (const Tensor& parameter : trained(*c.model)) numbers += parameter.numel();
-    const Pace pace(steps, {{"trained", numbers}, {"before_mib", before}});
+    const auto of_model = operations(c.model->forward(c.data.features(torch::arange(2)).to(device())));
+    const Pace pace(steps, {{"trained", numbers}, {"before_mib", before}, {"operations", of_model}});
     Times times = mode == "private" ? private_steps(c, pace) : plain_steps(c, pace, mode == "plain-equal");
     if (!steps) return 0;
     for (auto* all : {&times.wall, &times.cpu}) all->erase(all->begin(), all->begin() + kWarmUp);

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 import discreet
 import rivals
-from meter import device, in_turns, memory
+from meter import device, in_turns, memory, operations
 
 
 def main():
@@ -31,6 +31,7 @@ def main():
     idle.step()
     before = memory("VmRSS")
     model = rivals.make_model(task, "plain").to(device())
+    of_model = operations(model(x[:2].to(device())))
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD(trained, lr=tasks["learning_rate"])
     engine = discreet.PrivacyEngine(model, batch_size=batch, sample_size=rows, max_grad_norm=tasks["max_grad_norm"],
@@ -44,7 +45,7 @@ def main():
         F.cross_entropy(model(data.to(device())), target.to(device())).backward()
         optimizer.step()
 
-    in_turns(step, sum(p.numel() for p in trained), before)
+    in_turns(step, sum(p.numel() for p in trained), before, operations=of_model)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from meter import device, in_turns, memory
+from meter import device, in_turns, memory, operations
 
 
 def mlp(task):
@@ -191,6 +191,7 @@ def main():
     with open(os.devnull, "w") as quiet:
         out, sys.stdout = sys.stdout, quiet
         model = make_model(task, who).to(device())
+        of_model = operations(model(x[:2].to(device())))
         numbers = sum(p.numel() for p in model.parameters() if p.requires_grad)
         optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=tasks["learning_rate"])
         criterion = F.cross_entropy
@@ -205,7 +206,7 @@ def main():
         criterion(model(data.to(device())), target.to(device())).backward()
         optimizer.step()
 
-    in_turns(step, numbers, before)
+    in_turns(step, numbers, before, operations=of_model)
 
 
 if __name__ == "__main__":

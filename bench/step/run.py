@@ -135,7 +135,8 @@ def take_a_round(model, options, names, of, failed):
         try:
             contestant = start(options, name, model)
             running[name], counts[name] = contestant, max(1, round(1e3 * options.seconds / contestant.step(1)))
-            one = of.setdefault(name, {"turns": [], "mib": [], "trained": contestant.hello["trained"]})
+            one = of.setdefault(name, {"turns": [], "mib": [], "trained": contestant.hello["trained"],
+                                       "operations": contestant.hello.get("operations")})
             one["turns"] += [None] * (before - len(one["turns"]))
         except (Stopped, OSError) as error:
             failed[name] = str(error)
@@ -200,6 +201,8 @@ def main():
             with open(options.out / "parts.txt", "a") as file:
                 file.write(f"{model}\n{text}\n")
         table.check(model, of)
+        for one in of.values():
+            del one["operations"]
         table.show(model, results[model])
         (options.out / "steps.json").write_text(json.dumps(results, indent=1))
         (options.out / "steps.md").write_text(table.markdown(results, options.threads, ROUNDS * options.turns))

@@ -4,6 +4,7 @@ import statistics
 import sys
 
 RIVALS = ("opacus", "opacus-ghost", "fastdp", "jax-privacy")
+ONE_LIBTORCH = ("plain", "plain-equal", "private", "python-plain", "python-private")
 # Whose plain step a private one is compared with: that of its own implementation.
 PLAIN = {"private": "plain", "python-private": "python-plain", "opacus": "python-plain", "opacus-ghost": "python-plain",
          "fastdp": "python-plain", "jax-privacy": "jax-plain", "debian-private": "debian-plain"}
@@ -20,10 +21,17 @@ def interval(values):
 
 
 def check(model, of):
-    """All train the same number of parameters; but DPLSTM has one bias where the others have two."""
+    """All train the same number of parameters; but DPLSTM has one bias where the others have two. With one libtorch, in
+    C++ and Python, the model is of the same operations: each would otherwise be compared with another's work."""
     sizes = {one["trained"] for name, one in of.items() if not (model == "lstm" and name.startswith("opacus"))}
     if len(sizes) > 1:
         raise SystemExit(f"{model}: the contestants train different numbers of parameters: {sizes}")
+    graphs = {name: one["operations"] for name, one in of.items() if name in ONE_LIBTORCH}
+    for name, graph in graphs.items():
+        first = next(iter(graphs.values()))
+        if graph != first:
+            raise SystemExit(f"{model}: {name} has other operations than {next(iter(graphs))}: "
+                             f"{sorted(set(graph.items()) ^ set(first.items()))}")
 
 
 def median(of, name):

@@ -185,7 +185,7 @@ class PrivacyEngine(OpacusNames):
         self._trained = [(parameter, name) for name, parameter in model.named_parameters() if parameter.requires_grad]
         independent = set(self._options.independent_buffers)
         self._buffers = {name: buffer for name, buffer in model.named_buffers() if name not in independent}
-        self._structure = Structure(model)
+        self._structure = Structure(model, native.is_the_same)
         self._engine = native.Engine(list(model.named_parameters()), list(model.named_buffers()),
                                      {**self._options.native(native.default_ledger), "evaluating": Evaluating(model)})
 
@@ -341,7 +341,7 @@ class PrivacyEngine(OpacusNames):
                 raise unsupported(f"buffer '{name}' changed during training: it was replaced by another tensor, which "
                                   "would carry raw data into the model. Name it in independent_buffers if its updates "
                                   "do not depend on the data")
-        self._structure = Structure(self._model)
+        self._structure = Structure(self._model, native.is_the_same)
 
     def _check_hooks(self) -> None:
         for parameter, name in self._trained:

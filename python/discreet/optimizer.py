@@ -20,7 +20,10 @@ def before_each_step(optimizer: torch.optim.Optimizer, check: Callable[[], None]
     if hasattr(optimizer, "register_step_pre_hook"):
 
         def hook(optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            return _look(args, kwargs, check)
+            if kwargs or args != (optimizer,):
+                return _look(args, kwargs, check)
+            check()
+            return None
 
         remove: Callable[[], None] = optimizer.register_step_pre_hook(hook).remove
         return remove

@@ -20,12 +20,17 @@ class Outputs:
 
     def __init__(self, result: Any, rows: int, batch: int, apart: bool = False) -> None:
         self._result, self._batch, self._apart = result, batch, apart
+        if isinstance(result, torch.Tensor) and result.requires_grad and result.is_floating_point():  # as usual
+            self.watched = result
+            return
         found = self._find(rows)
         self._parts = {id(tensor): tensor for _, tensor in found}  # in order
         self.watched = found[0][1] if len(self._parts) == 1 else self._join(found, rows)
 
     def rebuild(self, cut: torch.Tensor) -> Any:
         """The model's result with every watched tensor taken from the cut."""
+        if self.watched is self._result:
+            return cut
         if len(self._parts) == 1:
             replaced = {identity: cut for identity in self._parts}
         else:

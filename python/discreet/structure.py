@@ -1,27 +1,21 @@
-"""Whether a model still consists of the modules and tensors that it had: looked at twice a step, so without names."""
+"""Whether a model still consists of the modules and tensors that it had."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable
 
 import torch
 
+Part = tuple[torch.nn.Module, tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]
+
 
 class Structure:
-    def __init__(self, model: torch.nn.Module) -> None:
-        self._parts = [(module, _numbers(module._modules), _numbers(module._parameters), _numbers(module._buffers))
-                       for module in model.modules()]
-        # A number is an object's for as long as it lives.
-        self._living = [(module._modules.copy(), module._parameters.copy(), module._buffers.copy())
-                        for module, *_ in self._parts]
+    """look: whether the modules hold what these parts say (the compiled engine's)."""
+
+    def __init__(self, model: torch.nn.Module, look: Callable[[tuple[Part, ...]], bool]) -> None:
+        self._look = look
+        self._parts = tuple((module, tuple(module._modules.values()), tuple(module._parameters.values()),
+                             tuple(module._buffers.values())) for module in model.modules())
 
     def is_the_same(self) -> bool:
-        for module, modules, parameters, buffers in self._parts:
-            if (_numbers(module._modules) != modules or _numbers(module._parameters) != parameters
-                    or _numbers(module._buffers) != buffers):
-                return False
-        return True
-
-
-def _numbers(held: dict[str, Any]) -> tuple[int, ...]:
-    return tuple(map(id, held.values()))
+        return self._look(self._parts)

@@ -15,6 +15,7 @@
 #include "python/src/errors.h"
 #include "python/src/group.h"
 #include "python/src/mirror.h"
+#include "python/src/structure.h"
 
 namespace {
 
@@ -238,5 +239,6 @@ PYBIND11_MODULE(_engine, module) {
   translate_errors();
   bind_plan(module);
   bind_engine(module);
+  module.def("is_the_same", &is_the_same);
   module.def("default_ledger", [] { return Ledger::default_path().string(); });
 }

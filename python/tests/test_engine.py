@@ -28,14 +28,15 @@ def seeded():
     torch.manual_seed(3)
 
 
-@pytest.mark.parametrize("reduction", ["mean", "sum"])
+# Where the first batch was looked at, the engine is handed outputs and calls no model: as without a look.
+@pytest.mark.parametrize("reduction, look", [("mean", True), ("sum", False)])
 @pytest.mark.parametrize("name", CASES)
-def test_released_is_the_clipped_sum(name, reduction):
+def test_released_is_the_clipped_sum(name, reduction, look):
     model, x = CASES[name]()
     y = torch.randint(CLASSES, (ROWS,))
     clip = 0.3
     expected = one_at_a_time(model, (x,), lambda out, i: F.cross_entropy(out, y[i:i + 1]), clip=clip, batch_size=5)
-    unaccounted(model, batch_size=5, clip=clip, loss_reduction=reduction)
+    unaccounted(model, batch_size=5, clip=clip, loss_reduction=reduction, check_first_batch=look)
     F.cross_entropy(model(x), y, reduction=reduction).backward()
     assert_released(model, expected)
 
@@ -50,8 +51,9 @@ def test_tied_weights_and_a_target_for_each_position(mode):
     assert_released(model, expected)
 
 
+@pytest.mark.parametrize("look", [True, False])
 @pytest.mark.parametrize("kind", ["tuple", "list", "dict", "dataclass", "pair", "with numbers", "twice"])
-def test_every_output_is_watched(kind):
+def test_every_output_is_watched(kind, look):
     model, x = Several(kind), torch.randn(ROWS, 6)
 
     def parts(out):
@@ -64,7 +66,7 @@ def test_every_output_is_watched(kind):
         return first.square().sum(1) + second.flatten(1).sin().sum(1)
 
     expected = one_at_a_time(model, (x,), lambda out, i: loss(out).sum(), clip=0.7, batch_size=ROWS)
-    unaccounted(model, batch_size=ROWS, clip=0.7)
+    unaccounted(model, batch_size=ROWS, clip=0.7, check_first_batch=look)
     out = model(x)
     assert type(out) is type(Several(kind)(x))
     if kind == "dataclass":
@@ -87,12 +89,31 @@ def test_arguments_by_name(mode):
     assert_released(model, expected)
 
 
-def test_time_first():
+@pytest.mark.parametrize("look", [True, False])
+def test_time_first(look):
     model, x = TimeFirst(), torch.randn(5, ROWS, 4)
     expected = one_at_a_time(model, (x,), lambda out, i: out.square().sum(), clip=0.4, batch_size=ROWS, batch=1)
-    unaccounted(model, batch_size=ROWS, clip=0.4, loss_reduction="sum", batch_dimension=1)
+    unaccounted(model, batch_size=ROWS, clip=0.4, loss_reduction="sum", batch_dimension=1, check_first_batch=look)
     model(x).square().sum().backward()
     assert_released(model, expected)
+
+
+def test_a_model_is_called_once_for_each_batch_after_the_first():
+    class Counting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.calls = nn.Linear(6, 3), 0
+
+        def forward(self, x):
+            self.calls += 1
+            return self.layer(x)
+
+    model, x = Counting(), torch.randn(ROWS, 6)
+    unaccounted(model, batch_size=ROWS, clip=1.0)
+    for _ in range(3):
+        before = model.calls
+        model(x).mean().backward()
+    assert model.calls == before + 1 and before > 2
 
 
 @pytest.mark.parametrize("way", ["ghost", "direct"])

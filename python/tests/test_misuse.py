@@ -64,7 +64,8 @@ def test_an_output_kept_on_the_module_is_not_watched():
         (out.mean() + model.kept.mean()).backward()
 
 
-def test_a_model_that_computes_its_loss_itself():
+@pytest.mark.parametrize("look", [True, False])
+def test_a_model_that_computes_its_loss_itself(look):
     class Whole(nn.Module):
         def __init__(self):
             super().__init__()
@@ -75,7 +76,7 @@ def test_a_model_that_computes_its_loss_itself():
             return {"loss": F.cross_entropy(out, y), "logits": out}
 
     model = Whole()
-    unaccounted(model, batch_size=ROWS, clip=1.0)
+    unaccounted(model, batch_size=ROWS, clip=1.0, check_first_batch=look)
     with refused("'loss' .* no row for each of the 7 rows"):
         model(torch.randn(ROWS, 6), torch.randint(3, (ROWS,)))
 
@@ -124,9 +125,10 @@ def test_a_draw_that_was_dropped():
         next(loader)
 
 
-def test_a_batch_cut_short():
+@pytest.mark.parametrize("look", [True, False])
+def test_a_batch_cut_short(look):
     model = mlp()
-    engine, _ = private(model, batch_size=20)
+    engine, _ = private(model, batch_size=20, check_first_batch=look)
     x, _ = next(iter(engine.loader(data(), draws=1)))
     with refused("one row for each row|a row for each of the"):
         model(x[:2])
@@ -201,11 +203,53 @@ def test_a_buffer_that_is_replaced():
     assert engine.steps == 2
 
 
-def test_a_parameter_that_comes_later():
+def stepped(model):
+    """An engine that has looked at its first batch."""
+    engine = unaccounted(model, batch_size=ROWS, clip=1.0)
+    model(torch.randn(ROWS, 6)).mean().backward()
+    return engine
+
+
+@pytest.mark.parametrize("begin", [lambda model: unaccounted(model, batch_size=ROWS, clip=1.0), stepped])
+@pytest.mark.parametrize("change, words", [
+    (lambda model: setattr(model[0], "weight", nn.Parameter(torch.randn(8, 6))), "parameter '0.weight' was added or replaced"),
+    (lambda model: model.__setitem__(0, nn.Linear(6, 8)), "parameter '0.weight' was added or replaced"),
+    (lambda model: model.append(nn.Linear(3, 3)), "parameter '3.weight' was added or replaced"),
+    (lambda model: model[0].__setattr__("bias", None), "a parameter was taken away"),
+    (lambda model: model[0].register_buffer("table", torch.ones(6)), "buffer '0.table' was made after the engine"),
+])
+def test_a_model_that_became_another(begin, change, words):
     model = mlp()
-    unaccounted(model, batch_size=ROWS, clip=1.0)
-    model[0].weight = nn.Parameter(torch.randn(8, 6))
-    with refused("parameter '0.weight' was added or replaced"):
+    begin(model)
+    change(model)
+    with refused(words):
+        model(torch.randn(ROWS, 6))
+
+
+def test_a_module_without_tensors_may_take_the_place_of_another():
+    model = mlp()
+    engine = stepped(model)
+    for layer in (nn.Tanh(), nn.ReLU()):
+        model[1] = layer
+        model(torch.randn(ROWS, 6)).mean().backward()
+    assert engine.steps == 3
+
+
+@pytest.mark.parametrize("output", [lambda x: x.detach(), lambda x: {"logits": x.detach()}, lambda x: x.argmax(1),
+                                    lambda x: nn.Parameter(x.detach())])
+def test_an_output_without_a_graph(output):
+    class Cut(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.output = nn.Linear(6, 3), lambda x: x
+
+        def forward(self, x):
+            return self.output(self.layer(x))
+
+    model = Cut()
+    stepped(model)
+    model.output = output
+    with refused("that depends on its parameters|has no graph"):
         model(torch.randn(ROWS, 6))
 
 

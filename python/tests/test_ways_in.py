@@ -15,9 +15,9 @@ from test_misuse import data, private, refused
 ROWS = 8
 
 
-def trained_once(model, x, y=None, loss=None, **options):
+def trained_once(model, x, y=None, loss=None, look=True, **options):
     """One step on a batch of one's own."""
-    engine = unaccounted(model, batch_size=len(x), clip=1.0, check_first_batch=True, **options)
+    engine = unaccounted(model, batch_size=len(x), clip=1.0, check_first_batch=look, **options)
     out = model(x)
     (out.sum() / len(x) if loss is None else loss(out, y)).backward()
     return engine
@@ -128,8 +128,9 @@ def test_a_frozen_copy_that_follows_may_be_named():
         private(Follows(), independent_buffers=["layer.weight"])
 
 
+@pytest.mark.parametrize("look", [False, True])
 @pytest.mark.parametrize("late", [False, True])
-def test_a_buffer_that_is_made_in_the_forward_pass(late):
+def test_a_buffer_that_is_made_in_the_forward_pass(late, look):
     class Makes(nn.Module):
         def __init__(self):
             super().__init__()
@@ -146,7 +147,7 @@ def test_a_buffer_that_is_made_in_the_forward_pass(late):
 
     model = Makes()
     with refused("buffer 'mean' was made after the engine"):
-        trained_once(model, torch.randn(ROWS, 6))
+        trained_once(model, torch.randn(ROWS, 6), look=look)
     assert model.mean is None  # taken away again
 
 
@@ -216,9 +217,10 @@ def test_a_gradient_from_before_the_engine():
     optimizer.step()
 
 
-def test_a_hook_on_a_parameter():
+@pytest.mark.parametrize("look", [True, False])
+def test_a_hook_on_a_parameter(look):
     model = mlp()
-    unaccounted(model, batch_size=ROWS, clip=1.0, loss_reduction="sum")
+    unaccounted(model, batch_size=ROWS, clip=1.0, loss_reduction="sum", check_first_batch=look)
     hook = model[0].weight.register_hook(lambda gradient: gradient * 0)
     with refused("a hook is registered on parameter '0.weight'"):
         model(torch.randn(ROWS, 6))
