@@ -99,6 +99,31 @@ TEST_F(Binding, BatchesOfAnyOriginOnlyWhenNothingIsAccountedFor) {
   EXPECT_THAT(message_of([&] { PrivacyEngine refused(net, options); }), HasSubstr("unaccounted"));
 }
 
+TEST_F(Binding, OutputsAreEnoughAfterTheLook) {
+  PrivacyOptions options = usual();
+  options.unaccounted = true;
+  options.check_first_batch = true;
+  const auto made = engine(options);
+  for (const int64_t rows : {1, 2, 3, 8}) {  // too few to show all
+    made->hand_in(rows);
+    EXPECT_TRUE(made->needs_model()) << rows;
+    loss(made->watch(net, data.x_.slice(0, 0, rows)), data.y_.slice(0, 0, rows)).backward();
+  }
+  made->hand_in(9);
+  EXPECT_FALSE(made->needs_model());
+  loss(made->watch(net->forward(data.x_.slice(0, 0, 9))), data.y_.slice(0, 0, 9)).backward();
+  EXPECT_EQ(made->steps(), 5);
+
+  options.check_first_batch = false;
+  const auto without_look = engine(options);
+  without_look->hand_in(9);
+  EXPECT_FALSE(without_look->needs_model());
+  options.grad_mode = GradMode::kExactSlow;
+  const auto slow = engine(options);
+  slow->hand_in(9);
+  EXPECT_TRUE(slow->needs_model());
+}
+
 TEST_F(Binding, ALookBeforeTheOptimizersStep) {
   const auto made = engine();
   for (const auto& batch : made->loader(data, 1)) {
