@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "discreet/base/error.h"
 #include "discreet/dp/adaptive_clip.h"
@@ -34,6 +35,19 @@ void add_scaled(at::Tensor& sum, const at::Tensor& gradient, const at::Tensor& f
   } else if (const double number = factor.item<double>(); number != 0) {
     sum.add_(gradient, number);
   }
+}
+
+// sum += numbers, both double [units]. Many times a step, and on the processor libtorch takes longer to look
+// at such a sum than to make it.
+void add_numbers(at::Tensor& sum, const at::Tensor& numbers) {
+  const bool plain = numbers.scalar_type() == at::kDouble && numbers.is_contiguous();
+  if (is_on_device(sum) || !plain || !numbers.sizes().equals(sum.sizes())) {
+    sum.add_(numbers);
+    return;
+  }
+  auto* to = sum.data_ptr<double>();
+  const auto* from = numbers.data_ptr<double>();
+  for (int64_t i = 0; i < sum.numel(); ++i) to[i] += from[i];
 }
 
 // x[i] = value at these places.
@@ -151,21 +165,21 @@ ClipTally ClipPiece::clip(const at::Tensor& weights) {
   at::Tensor finite, clipped;
   for (Group& group : groups_) {
     take_norms(group);
-    const at::Tensor known = group.squared.isfinite(),
-                     above = group.squared.sqrt() > group.factor.max_grad_norm;
+    const at::Tensor known = group.norms <= std::numeric_limits<double>::max(),  // nor where it is NaN
+        above = group.norms > group.factor.max_grad_norm;
     finite = finite.defined() ? finite & known : known;
     clipped = clipped.defined() ? clipped | above : above;
   }
+  const at::Tensor not_finite = finite.logical_not();
   for (Group& group : groups_) {
-    group.factors =
-        group.factor.divisors(group.squared.sqrt()).reciprocal_().mul_(group.factor.max_grad_norm);
+    group.factors = group.factor.divisors(group.norms).reciprocal_().mul_(group.factor.max_grad_norm);
     if (weights.defined()) group.factors.mul_(weights);
-    group.factors.masked_fill_(finite.logical_not(), 0);
+    group.factors.masked_fill_(not_finite, 0);
   }
-  ClipTally tally{(clipped & finite).sum(), finite.logical_not().sum(), {}};
+  ClipTally tally{(clipped & finite).sum(), not_finite.sum(), {}};
   if (groups_.size() == 1) {
-    const at::Tensor parts = count_parts(groups_[0].squared.sqrt(), groups_[0].factor.max_grad_norm);
-    tally.count = parts.masked_fill(finite.logical_not(), 0).sum();
+    const at::Tensor parts = count_parts(groups_[0].norms, groups_[0].factor.max_grad_norm);
+    tally.count = parts.masked_fill(not_finite, 0).sum();
   }
   return tally;
 }
@@ -182,6 +196,7 @@ void ClipPiece::take_norms(Group& group) {
   for (size_t p : group.parameters)
     for (int64_t unit : direct_units(group, p))
       group.squared[unit].add_(direct_gradient(p, unit).square().sum());
+  group.norms = group.squared.sqrt();
 }
 
 // Units whose norm cannot come from per-row norms: several rows, or rounding that matters.
@@ -266,9 +281,9 @@ at::Tensor ClipPiece::by_unit(const at::Tensor& x) const {
 
 void ClipPiece::add_fast_norms(size_t parameter, at::Tensor squared, NormErrors& errors) {
   const auto add = [&](const SquaredNorms& norms) {
-    squared.add_(by_unit(norms.squared));
-    if (norms.error.defined()) errors.of_norm.add_(by_unit(norms.error));
-    if (norms.squared_error.defined()) errors.of_square.add_(by_unit(norms.squared_error));
+    add_numbers(squared, by_unit(norms.squared));
+    if (norms.error.defined()) add_numbers(errors.of_norm, by_unit(norms.error));
+    if (norms.squared_error.defined()) add_numbers(errors.of_square, by_unit(norms.squared_error));
   };
   const Uses& uses = uses_[parameter];
   if (uses.norms) {

@@ -92,8 +92,8 @@ class ClipPiece {
     std::vector<size_t> parameters;
     ClipFactor factor;
     bool of_doubles = false;
-    at::Tensor squared = {}, factors = {};  // double [units]
-    std::vector<int64_t> direct = {};       // units computed directly for every parameter
+    at::Tensor squared = {}, norms = {}, factors = {};  // double [units]
+    std::vector<int64_t> direct = {};                   // units computed directly for every parameter
   };
   struct NormErrors {
     at::Tensor of_norm, of_square;  // double [units]: bounds that count together (SquaredNorms)
