@@ -96,6 +96,7 @@ class Call:
 
     def output(self, chosen: torch.Tensor) -> torch.Tensor:
         """What is watched when the model is called with these rows, int64 [rows], in one tensor."""
+        self._outputs = None  # with its graph, before there is another
         everything = chosen.numel() == self._rows and chosen.data_ptr() == self.all_rows.data_ptr()
         if everything:
             args, kwargs = self._inputs

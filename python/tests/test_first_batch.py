@@ -1,5 +1,6 @@
 """What the first batch shows: an output that depends on other rows, on how many there are, or on a row's place."""
 import copy
+import weakref
 
 import pytest
 import torch
@@ -172,3 +173,22 @@ def test_statistics_behind_a_small_gain(gain):
     with refused("the model mixes samples"):
         trained_once(model, torch.randn(ROWS, 6))
     assert torch.equal(model.gain, torch.full((6,), gain))
+
+
+def test_what_a_look_gave_is_let_go_before_the_next():
+    class Remembers(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.last, self.with_graph = nn.Linear(6, 3), None, 0
+
+        def forward(self, x):
+            assert self.last is None or self.last() is None, "two graphs at once"
+            out = self.layer(x)
+            self.last = weakref.ref(out) if out.grad_fn is not None else None
+            self.with_graph += out.grad_fn is not None
+            return out
+
+    model = Remembers()
+    unaccounted(model, batch_size=ROWS, clip=1.0)
+    model(torch.randn(ROWS, 6)).mean().backward()
+    assert model.with_graph > 1
