@@ -141,6 +141,7 @@ def take_a_round(model, options, names, of, failed):
         except (Stopped, OSError) as error:
             failed[name] = str(error)
             of.pop(name, None)
+    table.check(model, of)
     load = others_load()
     if load > 0.2:
         print(f"run.py: other programs use {load:.1f} processors: stop them, or measure again later", file=sys.stderr)
@@ -200,7 +201,6 @@ def main():
             text, results[model]["floor_ms"] = parts(model, options)
             with open(options.out / "parts.txt", "a") as file:
                 file.write(f"{model}\n{text}\n")
-        table.check(model, of)
         for one in of.values():
             del one["operations"]
         table.show(model, results[model])

@@ -40,7 +40,7 @@ void add_scaled(at::Tensor& sum, const at::Tensor& gradient, const at::Tensor& f
 // sum += numbers, both double [units]. Many times a step, and on the processor libtorch takes longer to look
 // at such a sum than to make it.
 void add_numbers(at::Tensor& sum, const at::Tensor& numbers) {
-  const bool plain = numbers.scalar_type() == at::kDouble && numbers.is_contiguous();
+  const bool plain = numbers.is_cpu() && numbers.scalar_type() == at::kDouble && numbers.is_contiguous();
   if (is_on_device(sum) || !plain || !numbers.sizes().equals(sum.sizes())) {
     sum.add_(numbers);
     return;

@@ -163,6 +163,20 @@ TEST_F(Binding, ADrawThatIsGivenUpIsCharged) {
   EXPECT_TRUE(net->first->weight.grad().defined());
 }
 
+TEST_F(Binding, AParameterThatWasWrittenIsNotForgottenWithTheDraw) {
+  const auto made = engine();
+  Pieces pieces = made->pieces(rows(), 3);
+  step_on(*made, *pieces.next());
+  pieces.next();
+  {
+    const at::NoGradGuard no_grad;
+    net->first->weight.add_(1);  // by a forward pass that fails then
+  }
+  EXPECT_THAT(message_of([&] { made->forfeit(); }), HasSubstr("'first.weight' was written"));
+  EXPECT_EQ(made->handed_out(), 0);
+  EXPECT_THAT(message_of([&] { pieces.next(); }), HasSubstr("'first.weight' was written"));
+}
+
 TEST_F(Binding, NothingOfAGivenUpDrawIsReleasedLater) {
   PrivacyOptions options = usual();
   options.unaccounted = true;

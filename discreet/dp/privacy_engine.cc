@@ -429,6 +429,7 @@ void PrivacyEngine::forfeit() {
   if (!state.unused_pieces()) return;
   if (state.options.processes)
     throw Error(ErrorKind::kUnsupported, "forfeit(): the other processes still count on this draw");
+  const bool unwatched = state.phase == Phase::kHandedOut;
   state.charge(state.steps + 1);
   state.clipper.take();
   state.gradients.set({});
@@ -437,6 +438,8 @@ void PrivacyEngine::forfeit() {
   state.weights = at::Tensor();
   state.phase = Phase::kIdle;
   state.settle_after(state.steps);
+  if (unwatched)
+    state.written.check();  // by a forward pass that did not end, which the next draw would not see
 }
 
 Event PrivacyEngine::State::step_event() const {

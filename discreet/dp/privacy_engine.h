@@ -217,7 +217,8 @@ class PrivacyEngine {
   void before_step() const;
 
   // Gives up the present draw, where a step was interrupted: it is charged as if it had been released, and
-  // nothing is. Does nothing between draws. kUnsupported with several processes.
+  // nothing is. Does nothing between draws. kUnsupported with several processes; and, once it is done, where
+  // the forward pass that was interrupted had written a parameter.
   void forfeit();
 
   // Upper bound on epsilon at delta of all steps so far, steps_before included: this run alone. It holds for

@@ -277,6 +277,7 @@ class PrivacyEngine(OpacusNames):
     def _watch(self, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call of the model in training mode."""
         engine, options = self._native(), self._options
+        self._check_model()
         rows = engine.handed_out()
         if rows == 0 and options.unaccounted:
             rows = rows_of((args, kwargs), options.batch_dimension)
@@ -288,16 +289,13 @@ class PrivacyEngine(OpacusNames):
                 "evaluate, call model.eval() or use torch.no_grad()")
         made: Union[Call, Outputs]
         if engine.needs_model():
-            self._check_model()
             made = Call(forward, args, kwargs, _numbers(rows), options.batch_dimension, options.grad_mode == "exact_slow",
                         options.row_inputs)
             cut = engine.watch(made.output, made.all_rows)
-            self._check_model()  # what the forward pass made
         else:
-            result = forward(*args, **kwargs)
-            self._check_model()  # as it was, and as the forward pass left it
-            made = Outputs(result, rows, options.batch_dimension)
+            made = Outputs(forward(*args, **kwargs), rows, options.batch_dimension)
             cut = engine.watch_output(made.watched)
+        self._check_model()  # what the forward pass made; the engine looked first at what it wrote
         self._drawn = True
         return made.rebuild(cut if self._loss_seen else self._look_at_loss(cut))
 

@@ -24,6 +24,8 @@ bool is_the_same(const py::tuple& parts) {
                                                PyUnicode_InternFromString("_parameters"),
                                                PyUnicode_InternFromString("_buffers")};
   for (const py::handle part : parts) {
+    if (!PyTuple_Check(part.ptr()) || PyTuple_GET_SIZE(part.ptr()) != 1 + Py_ssize_t{kNames.size()})
+      return false;
     for (size_t i = 0; i < kNames.size(); ++i) {
       const auto held =
           py::reinterpret_steal<py::object>(PyObject_GetAttr(PyTuple_GET_ITEM(part.ptr(), 0), kNames[i]));

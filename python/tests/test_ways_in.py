@@ -89,9 +89,76 @@ def test_what_was_taken_in_once_stays_in(by_data):
     for _ in range(2):  # the second forward pass writes nothing
         with refused("'shift' was written .* make the model anew"):
             model(x)
-    engine.forfeit()
-    with refused("'shift' was written .* make the model anew"):
+    for again in (engine.forfeit, lambda: model(x)):
+        with refused("'shift' was written .* make the model anew"):
+            again()
+
+
+class Shifted(nn.Module):
+    """Sets a shift from a batch, as ActNorm does, and then does what comes `after`."""
+
+    def __init__(self):
+        super().__init__()
+        self.shift, self.layer, self.after = nn.Parameter(torch.ones(6)), nn.Linear(6, 3), None
+
+    def forward(self, x):
+        out = self.layer(x + self.shift)
+        if self.after:
+            with torch.no_grad():
+                self.shift.copy_(-x.mean(0))
+            return self.after(self, out)
+        return out
+
+
+def a_new_buffer(model, out):
+    model.register_buffer("seen", torch.ones(()))
+    return out
+
+
+@pytest.mark.parametrize("look", [True, False])
+@pytest.mark.parametrize("after, words", [(lambda model, out: out, "was written"), (a_new_buffer, "was written"),
+                                          (lambda model, out: out.detach(), "depends on its parameters"),
+                                          (lambda model, out: 1 // 0, "division")])
+def test_what_was_taken_in_is_not_forgotten_when_the_draw_is_given_up(after, words, look):
+    model, charged = Shifted(), []
+    engine, optimizer = private(model, charge=charged.append, check_first_batch=look)
+    batches = iter(engine.loader(data(), draws=4))
+    x, y = next(batches)
+    F.cross_entropy(model(x), y).backward()
+    optimizer.step()
+    model.after = after
+    x, _ = next(batches)
+    with pytest.raises((discreet.Error, ZeroDivisionError), match=words):
         model(x)
+    model.after = None
+    with refused("parameter 'shift' was written"):
+        engine.forfeit()
+    assert charged == [1, 2]
+    with refused("parameter 'shift' was written"):
+        next(batches)
+
+
+def test_a_buffer_that_the_forward_pass_puts_back():
+    class PutsBack(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(6, 3)
+            self.register_buffer("hidden", torch.zeros(3))
+            self.first = [self.hidden]
+
+        def forward(self, x):
+            out = self.layer(x) + self.hidden
+            self.hidden = self.first[0]
+            return out
+
+    model = PutsBack()
+    engine = unaccounted(model, batch_size=ROWS, clip=1.0)
+    out = model(torch.randn(ROWS, 6))
+    out.mean().backward()
+    model.hidden = out.detach().mean(0)
+    with refused("buffer 'hidden' changed during training: it was replaced"):
+        model(torch.randn(ROWS, 6))
+    assert engine.steps == 1
 
 
 def test_statistics_that_were_refused_are_not_kept():
