@@ -438,8 +438,7 @@ void PrivacyEngine::forfeit() {
   state.weights = at::Tensor();
   state.phase = Phase::kIdle;
   state.settle_after(state.steps);
-  if (unwatched)
-    state.written.check();  // by a forward pass that did not end, which the next draw would not see
+  if (unwatched) state.written.check();  // by a forward pass that failed: the next draw would not see it
 }
 
 Event PrivacyEngine::State::step_event() const {
