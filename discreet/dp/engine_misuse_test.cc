@@ -64,7 +64,7 @@ TEST_F(Misuse, AParameterWrittenByTheForwardPass) {
   net->table->options.max_norm(c10::nullopt);
   const auto refused = HasSubstr("make the model anew");
   EXPECT_THAT(message_of([&] { made->watch(net->forward((*batch).data)); }), refused);
-  made->forfeit();
+  EXPECT_THAT(message_of([&] { made->forfeit(); }), refused);
   EXPECT_THAT(message_of([&] { ++batch; }), refused);
 }
 
