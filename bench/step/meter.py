@@ -38,10 +38,10 @@ def operations(output):
     return found
 
 
-def in_turns(step, trained, before, warm=lambda: None, operations=None):
+def in_turns(step, trained, before, warm=lambda: None, of_model=None):
     """Steps that warm up, then warm(), a line of JSON (how many numbers are trained; before: MiB that the process had
-    before the model was made; the operations), and steps that standard input asks for, by numbers: each is answered with
-    the seconds that so many took."""
+    before the model was made; of_model: its operations), and steps that standard input asks for, by numbers: each is
+    answered with the seconds that so many took."""
     if device().startswith("cuda"):
         import torch
         queue_step = step
@@ -53,7 +53,7 @@ def in_turns(step, trained, before, warm=lambda: None, operations=None):
     for _ in range(WARM_UP):
         step()
     warm()
-    print(json.dumps({"trained": trained, "before_mib": before, "operations": operations}), flush=True)
+    print(json.dumps({"trained": trained, "before_mib": before, "operations": of_model}), flush=True)
     for line in sys.stdin:
         start = time.perf_counter()
         for _ in range(int(line)):

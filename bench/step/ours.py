@@ -45,7 +45,7 @@ def main():
         F.cross_entropy(model(data.to(device())), target.to(device())).backward()
         optimizer.step()
 
-    in_turns(step, sum(p.numel() for p in trained), before, operations=of_model)
+    in_turns(step, sum(p.numel() for p in trained), before, of_model=of_model)
 
 
 if __name__ == "__main__":

@@ -206,7 +206,7 @@ def main():
         criterion(model(data.to(device())), target.to(device())).backward()
         optimizer.step()
 
-    in_turns(step, numbers, before, operations=of_model)
+    in_turns(step, numbers, before, of_model=of_model)
 
 
 if __name__ == "__main__":

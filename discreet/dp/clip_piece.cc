@@ -165,7 +165,7 @@ ClipTally ClipPiece::clip(const at::Tensor& weights) {
   at::Tensor finite, clipped;
   for (Group& group : groups_) {
     take_norms(group);
-    const at::Tensor known = group.norms <= std::numeric_limits<double>::max(),  // nor where it is NaN
+    const at::Tensor known = group.norms <= std::numeric_limits<double>::max(),  // false where it is NaN
         above = group.norms > group.factor.max_grad_norm;
     finite = finite.defined() ? finite & known : known;
     clipped = clipped.defined() ? clipped | above : above;

@@ -30,7 +30,7 @@ from .optimizer import before_each_step
 from .options import Clipping, Options
 from .outputs import Outputs
 from .reduction import look_at_loss, loss_in_progress
-from .structure import Structure
+from .structure import parts_of
 from .watched import Call, Evaluating, WatchedForward, rows_of
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ class PrivacyEngine(OpacusNames):
         self._trained = [(parameter, name) for name, parameter in model.named_parameters() if parameter.requires_grad]
         independent = set(self._options.independent_buffers)
         self._buffers = {name: buffer for name, buffer in model.named_buffers() if name not in independent}
-        self._structure = Structure(model, native.is_the_same)
+        self._parts = parts_of(model)
         self._engine = native.Engine(list(model.named_parameters()), list(model.named_buffers()),
                                      {**self._options.native(native.default_ledger), "evaluating": Evaluating(model)})
 
@@ -318,7 +318,7 @@ class PrivacyEngine(OpacusNames):
     def _check_model(self) -> None:
         """The engine knows tensors, so it has to hear of those that took the place of others."""
         self._check_hooks()
-        if self._structure.is_the_same():
+        if native.is_the_same(self._parts):
             return
         now = list(self._model.parameters())
         if len(now) != len(self._parameters) or any(a is not b for a, b in zip(now, self._parameters)):
@@ -339,7 +339,7 @@ class PrivacyEngine(OpacusNames):
                 raise unsupported(f"buffer '{name}' changed during training: it was replaced by another tensor, which "
                                   "would carry raw data into the model. Name it in independent_buffers if its updates "
                                   "do not depend on the data")
-        self._structure = Structure(self._model, native.is_the_same)
+        self._parts = parts_of(self._model)
 
     def _check_hooks(self) -> None:
         for parameter, name in self._trained:
@@ -384,7 +384,8 @@ class PrivacyEngine(OpacusNames):
         self._native().weigh(weights)
 
     def forfeit(self) -> None:
-        """Gives up the present draw, where a step was interrupted (Ctrl-C): it is charged, and nothing is released."""
+        """Gives up the present draw, where a step was interrupted (Ctrl-C): it is charged, and nothing is released.
+        An Error then, where the forward pass that was interrupted had written a parameter: make the model anew."""
         self._native().forfeit()
 
     # What it costs

@@ -55,10 +55,9 @@ class Source:
 
     def batch(self, rows: torch.Tensor) -> Any:
         """rows: int64 [rows], at least one."""
-        if type(self._columns) is tuple:
-            return tuple([_pick(column, rows) for column in self._columns])
         if self._columns is not None:
-            return map_tensors(self._columns, lambda column, path: _pick(column, rows))
+            return map_tensors(self._columns, lambda column, path: column.index_select(
+                0, rows if column.is_cpu else rows.to(column.device)))
         numbers = rows.tolist()
         if hasattr(self._data, "__getitems__"):
             return self._collate(self._data.__getitems__(numbers))
@@ -154,10 +153,6 @@ def _is_columns(data: Any) -> bool:
     if isinstance(data, Mapping):
         return len(data) > 0 and all(isinstance(value, torch.Tensor) for value in data.values())
     return isinstance(data, tuple) and len(data) > 0 and all(isinstance(value, torch.Tensor) for value in data)
-
-
-def _pick(column: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    return column.index_select(0, rows if column.is_cpu else rows.to(column.device))
 
 
 def _nobody(batch: Any) -> Any:

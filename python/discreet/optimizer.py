@@ -20,10 +20,7 @@ def before_each_step(optimizer: torch.optim.Optimizer, check: Callable[[], None]
     if hasattr(optimizer, "register_step_pre_hook"):
 
         def hook(optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            if kwargs or args != (optimizer,):
-                return _look(args, kwargs, check)
-            check()
-            return None
+            return _look(args, kwargs, check)
 
         remove: Callable[[], None] = optimizer.register_step_pre_hook(hook).remove
         return remove
